@@ -1,0 +1,47 @@
+# Everything is made on the first use: environments in .venvs/, servers in .servers/ (as root:
+# /var/cache/refcache-servers). Nothing is needed but make and Python 3.11 or later.
+#
+#   make test PYTHON=python3.13 DJANGO=6.1       another Python, another Django
+#   make test ARGS="-k rollback -x"              further arguments for the command
+
+PYTHON ?= python3
+DJANGO ?=
+ARGS ?=
+
+RUN = $(PYTHON) -m tools.run
+DEV = $(RUN) dev --django "$(DJANGO)"
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test test-full lint types docs bench clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+demo: ## Show, in a minute, what refcache does (REDIS_URL and others: see docker-compose.yml)
+	@$(RUN) demo -- python example/demo.py $(ARGS)
+
+serve: ## Run the example shop on http://127.0.0.1:8000
+	@$(RUN) demo -- python example/demo.py --data-only
+	@$(RUN) demo -- python example/manage.py runserver $(ARGS)
+
+test: ## Run the tests, with a Redis and two PostgreSQL servers of their own
+	@$(DEV) --servers -- python -m pytest $(ARGS)
+
+test-full: ## Run the tests that take minutes as well
+	@REFCACHE_TEST_FULL=1 $(DEV) --servers -- python -m pytest $(ARGS)
+
+lint: ## Check style and format
+	@$(DEV) -- ruff check
+	@$(DEV) -- ruff format --check
+
+types: ## Check types
+	@$(DEV) -- mypy
+
+docs: ## Build the documentation in docs/_build/html
+	@$(RUN) docs -- sphinx-build --fail-on-warning --keep-going docs docs/_build/html
+
+bench: ## Measure, with servers of its own
+	@$(DEV) --servers -- python -m benchmarks $(ARGS)
+
+clean: ## Remove all that make has made
+	@$(PYTHON) -m tools.clean

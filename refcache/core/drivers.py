@@ -1,0 +1,41 @@
+"""What makes the protocol's generators run: one loop for threads, one for event loops."""
+
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any, TypeVar
+
+from refcache.core.exceptions import LoadFailed, StoreUnavailable
+from refcache.core.operations import Operation
+
+T = TypeVar("T")
+
+
+def run(steps: Generator[Operation, Any, T], perform: Callable[[Operation], Any]) -> T:
+    """Perform every operation of *steps* here and now; its outages are thrown back into it."""
+    try:
+        operation = next(steps)
+        while True:
+            try:
+                result = perform(operation)
+            except (StoreUnavailable, LoadFailed) as exc:
+                operation = steps.throw(exc)
+            else:
+                operation = steps.send(result)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]  # typeshed: the value is untyped
+
+
+async def arun(
+    steps: Generator[Operation, Any, T], perform: Callable[[Operation], Awaitable[Any]]
+) -> T:
+    """As `run`, awaiting each operation."""
+    try:
+        operation = next(steps)
+        while True:
+            try:
+                result = await perform(operation)
+            except (StoreUnavailable, LoadFailed) as exc:
+                operation = steps.throw(exc)
+            else:
+                operation = steps.send(result)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]  # typeshed: the value is untyped

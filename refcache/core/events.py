@@ -1,0 +1,133 @@
+"""What happened, as frozen values, and who is told."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+logger = logging.getLogger("refcache")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to one reference (or, where it is empty, to all)."""
+
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved(Event):
+    """A read was answered: how many keys by the store, by the database, and how many absent."""
+
+    hits: int
+    loads: int
+    absent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded(Event):
+    """Rows were asked of the database, in bulk."""
+
+    keys: int
+
+
+@dataclass(frozen=True, slots=True)
+class FillRefused(Event):
+    """Loaded values were not stored: a write came in between."""
+
+    keys: int
+
+
+@dataclass(frozen=True, slots=True)
+class CorruptEntry(Event):
+    """Bytes under one of our keys were not an entry of ours; the key counted as a miss."""
+
+    entry_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NotStored(Event):
+    """A row was served without being stored: its schema cannot carry one of its values."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Marked(Event):
+    """Rows are about to be written."""
+
+    keys: int
+
+
+@dataclass(frozen=True, slots=True)
+class Released(Event):
+    """A write ended and its markers are gone."""
+
+    keys: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRejected(Event):
+    """A caller gave a key that cannot be one."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PerRow(Event):
+    """A page asked row by row instead of once."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFailed(Event):
+    """The store did not answer; reads went to the database, a mark or release was not made."""
+
+    operation: str
+    reason: str
+
+
+Observer = Callable[[Event], None]
+
+
+class Observers:
+    """Hands each event to every observer; one that raises is logged and skipped."""
+
+    def __init__(self, observers: Sequence[Observer] = ()) -> None:
+        self._observers = list(observers)
+
+    def subscribe(self, observer: Observer) -> None:
+        self._observers.append(observer)
+
+    def unsubscribe(self, observer: Observer) -> None:
+        self._observers.remove(observer)
+
+    def emit(self, event: Event) -> None:
+        for observer in tuple(self._observers):
+            try:
+                observer(event)
+            except Exception:
+                logger.exception("An observer of refcache's events failed on %r.", event)
+
+
+class EventCounts:
+    """An observer that counts: by event, or by event and reference."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def __call__(self, event: Event) -> None:
+        self._counts[type(event).__name__, event.reference] += 1
+
+    def of(self, kind: type[Event], reference: str | None = None) -> int:
+        name = kind.__name__
+        if reference is not None:
+            return self._counts[name, reference]
+        return sum(n for (kind_name, _), n in self._counts.items() if kind_name == name)
+
+
+def log_troubles(event: Event) -> None:
+    """Write to the log what an operator should see; the rest is for the metrics."""
+    if isinstance(event, StoreFailed | CorruptEntry | PerRow | KeyRejected | NotStored):
+        logger.warning("%r", event)

@@ -1,0 +1,155 @@
+"""One source's part of a read: which of its keys are answered, and by what the rest is held up."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, NamedTuple
+from zlib import crc32
+
+from refcache.core import entries
+from refcache.core.entries import CHECKED, FORMAT, HEADER, Entry, Epoch, six
+from refcache.core.events import CorruptEntry
+from refcache.core.exceptions import Undecodable
+from refcache.core.keys import Key
+from refcache.core.rules import witness
+from refcache.core.sources import ABSENT, Source
+from refcache.core.terms import Terms
+
+
+class Mode(Enum):
+    """What a read makes of a fresh value in the store."""
+
+    TRUST = 0  # serve it
+    REFRESH = 1  # load it anew; others are served the old one meanwhile
+    RELOAD = 2  # load it anew; nobody is served the old one meanwhile
+
+
+class Ask(NamedTuple):
+    """Keys of one source, distinct."""
+
+    source: Source
+    keys: Sequence[Key]
+    mode: Mode = Mode.TRUST
+
+
+class Open(NamedTuple):
+    """A key that may be claimed; `witness` where what stands there is not trusted."""
+
+    key: Key
+    entry_key: bytes
+    witness: bytes | None
+
+
+@dataclass(slots=True, eq=False)
+class Page:
+    """One source's part of a read, and how far each of its keys has come."""
+
+    source: Source
+    mode: Mode
+    rows: dict[Key, Any] = field(default_factory=dict)
+    stored: dict[Key, bytes] = field(default_factory=dict)  # the entries of what the store had
+    loaded: set[Key] = field(default_factory=set)
+    unread: list[Key] = field(default_factory=list)
+    open: list[Open] = field(default_factory=list)
+    leased: dict[Key, bytes] = field(default_factory=dict)  # to their entry keys
+    primary: set[Key] = field(default_factory=set)  # of the leased: not from a replica
+    direct: list[Key] = field(default_factory=list)  # to be read from the database, never filled
+    waiting: list[Key] = field(default_factory=list)
+    epoch: Epoch | None = None
+    read_at: int = 0  # ms
+    filled: int = 0  # how many loaded rows the store took
+
+
+def sort(
+    page: Page,
+    keys: Sequence[Key],
+    entry_keys: Sequence[bytes],
+    raws: Sequence[bytes | None],
+    now: int,
+    terms: Terms,
+) -> None:
+    """Put each key where it belongs: answered, open, waiting or direct."""
+    epoch = page.epoch
+    mine = epoch.schema(page.source.schema) if epoch else None
+    if epoch is None or mine is None:  # Whatever stands there, no write has to have reached it.
+        page.open += [Open(k, e, None) for k, e in zip(keys, entry_keys, strict=True)]
+    elif epoch.is_marked(now) or mine.since > now:
+        page.direct += keys
+    else:
+        found = zip(keys, entry_keys, raws, strict=True)
+        rest = _take_values(page, epoch, found, now) if page.mode is Mode.TRUST else found
+        for key, entry_key, raw in rest:
+            sort_one(page, key, entry_key, raw, now, terms)
+
+
+Found = tuple[Key, bytes, bytes | None]
+
+
+def _take_values(page: Page, epoch: Epoch, found: Iterable[Found], now: int) -> list[Found]:
+    """Take all fresh values; give back what is something else.
+
+    This loop is the cost of a warm page, so it compares bytes and calls nothing of ours.
+    """
+    head, now6 = FORMAT + entries.VALUE + epoch.id, six(now)
+    rows, stored, decode = page.rows, page.stored, page.source.decode
+    rest: list[Found] = []
+    for key, entry_key, raw in found:
+        if (
+            raw is not None
+            and raw[18:32] == head
+            and raw[38:44] > now6
+            and crc32(raw[CHECKED:], crc32(entry_key)) == int.from_bytes(raw[:4])
+        ):
+            try:
+                rows[key] = decode(raw[HEADER:])
+            except Undecodable:
+                pass
+            else:
+                stored[key] = raw
+                continue
+        rest.append((key, entry_key, raw))
+    return rest
+
+
+def sort_one(
+    page: Page, key: Key, entry_key: bytes, raw: bytes | None, now: int, terms: Terms
+) -> None:
+    entry = entries.parse(entry_key, raw)
+    if raw is None or entry is None:
+        return _sort_corrupt(page, key, entry_key, raw, terms)
+    if entry.state == entries.MARKER:
+        is_held = any(t.deadline > now for t in entries.unpack_tokens(entry.body))
+        return page.direct.append(key) if is_held else page.open.append(Open(key, entry_key, None))
+    if entry.deadline > now:
+        return page.waiting.append(key)
+    if entry.state not in (entries.VALUE, entries.ABSENT):
+        return page.open.append(Open(key, entry_key, None))
+    return _sort_stored(page, key, entry_key, raw, entry, now, terms)
+
+
+def _sort_stored(
+    page: Page, key: Key, entry_key: bytes, raw: bytes, entry: Entry, now: int, terms: Terms
+) -> None:
+    is_current = page.epoch is not None and entry.epoch == page.epoch.id
+    if not is_current or entry.until <= now:
+        return page.open.append(Open(key, entry_key, None))
+    if page.mode is not Mode.TRUST:
+        shown = witness(raw) if page.mode is Mode.RELOAD else None
+        return page.open.append(Open(key, entry_key, shown))
+    try:
+        page.rows[key] = _read_stored(page.source, entry)
+    except Undecodable:
+        return _sort_corrupt(page, key, entry_key, raw, terms)
+    page.stored[key] = raw
+    return None
+
+
+def _read_stored(source: Source, entry: Entry) -> Any:
+    return ABSENT if entry.state == entries.ABSENT else source.decode(entry.body)
+
+
+def _sort_corrupt(page: Page, key: Key, entry_key: bytes, raw: bytes | None, terms: Terms) -> None:
+    if raw is None:
+        return page.open.append(Open(key, entry_key, None))
+    terms.emit(CorruptEntry(page.source.family.reference, entry_key))
+    return page.open.append(Open(key, entry_key, witness(raw)))

@@ -1,0 +1,266 @@
+"""The protocol of reads: entries first, then a lease, one load, a fill; each step an operation.
+
+Nothing here does I/O or knows a clock. `answer` is the whole of it; the other functions are its
+steps, in the order in which a cold key takes them.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from refcache.core import entries
+from refcache.core.entries import Entry
+from refcache.core.events import FillRefused, Loaded, NotStored, StoreFailed
+from refcache.core.exceptions import (
+    LoadFailed,
+    ReferenceUnavailable,
+    StoreUnavailable,
+    Undecodable,
+    Unencodable,
+)
+from refcache.core.keys import Key
+from refcache.core.operations import (
+    Claim,
+    ClaimGroup,
+    Fill,
+    FillItem,
+    Grant,
+    Load,
+    LoadRequest,
+    MayFill,
+    Read,
+    Wait,
+)
+from refcache.core.pages import Ask, Mode, Open, Page, sort, sort_one
+from refcache.core.sources import ABSENT
+from refcache.core.terms import Steps, Terms
+
+SCHEMA_KEPT = 7 * 24 * 3600.0  # seconds; a process that reads less often announces itself again
+POLL_FIRST, POLL_GROWTH, POLL_LONGEST = 0.002, 1.5, 0.05  # seconds: a load takes some milliseconds
+
+
+def answer(asks: Sequence[Ask], terms: Terms) -> Steps[list[Page]]:
+    """A page per ask: each key's row, or `ABSENT`.
+
+    Warm: one `Read`. Cold: `Read`, `Claim`, one `Load`, `Fill`. Keys that another caller is
+    loading are waited for, up to `lease_wait`.
+
+    Raises:
+        ReferenceUnavailable: The database could not be read.
+    """
+    pages = [Page(ask.source, ask.mode, unread=list(ask.keys)) for ask in asks]
+    waited, pause = 0.0, POLL_FIRST
+    try:
+        while True:
+            yield from _probe(pages, terms)
+            lease = yield from _claim(pages, terms)
+            yield from _load(pages, lease, terms)
+            if not any(page.waiting for page in pages):
+                return pages
+            if waited < terms.lease_wait:
+                yield Wait(pause)
+                waited, pause = waited + pause, min(pause * POLL_GROWTH, POLL_LONGEST)
+            _end_wait(pages, is_over=waited >= terms.lease_wait)
+    except StoreUnavailable as exc:
+        terms.emit(StoreFailed("", "read", str(exc)))
+    _expect_nothing(pages)
+    yield from _load(pages, None, terms)
+    return pages
+
+
+def _end_wait(pages: list[Page], *, is_over: bool) -> None:
+    """Look again at what was waited for; after the last look, ask the database."""
+    for page in pages:
+        (page.direct if is_over else page.unread).extend(page.waiting)
+        page.waiting = []
+
+
+def _expect_nothing(pages: list[Page]) -> None:
+    """Without a store, every key that is not answered yet is the database's."""
+    for page in pages:
+        opened = [candidate.key for candidate in page.open]
+        page.direct += [*page.unread, *opened, *page.leased, *page.waiting]
+        page.unread, page.open, page.leased, page.waiting = [], [], {}, []
+
+
+# Probe: what the store knows.
+
+
+def _probe(pages: list[Page], terms: Terms) -> Steps[None]:
+    unread = [page for page in pages if page.unread]
+    if not unread:
+        return
+    keys = [page.source.entry_keys(page.unread) for page in unread]
+    epoch_keys = [page.source.epoch_key for page in unread]
+    reply = yield Read([*epoch_keys, *(k for group in keys for k in group)])
+    start = len(unread)
+    for page, epoch_key, entry_keys, raw_epoch in zip(
+        unread, epoch_keys, keys, reply.raws, strict=False
+    ):
+        end = start + len(entry_keys)
+        asked, page.unread, page.read_at = page.unread, [], reply.now
+        page.epoch = entries.parse_epoch(epoch_key, raw_epoch)
+        sort(page, asked, entry_keys, reply.raws[start:end], reply.now, terms)
+        start = end
+
+
+# Claim: who loads what.
+
+
+class Lease(NamedTuple):
+    """What a claim gave: its token, and when (ms)."""
+
+    token: bytes
+    at: int
+
+
+def _claim(pages: list[Page], terms: Terms) -> Steps[Lease | None]:
+    candidates = [page for page in pages if page.open]
+    if not candidates:
+        return None
+    may_fill = yield MayFill([page.source for page in candidates])
+    for page, allowed in zip(candidates, may_fill, strict=True):
+        if not allowed:
+            page.direct += [candidate.key for candidate in page.open]
+            page.open = []
+    claiming = [page for page in candidates if page.open]
+    if not claiming:
+        return None
+    return (yield from _claim_open(claiming, terms))
+
+
+def _claim_open(pages: list[Page], terms: Terms) -> Steps[Lease]:
+    token = terms.token()
+    claimed = yield Claim(
+        groups=[_claim_group(page) for page in pages],
+        token=token,
+        fresh_epoch=terms.epoch(),
+        lease_ms=round(terms.lease_timeout * 1000),
+        witnesses={o.entry_key: o.witness for page in pages for o in page.open if o.witness},
+        refresh=any(page.mode is Mode.REFRESH for page in pages),
+    )
+    for page, raw_epoch, replies in zip(pages, claimed.epochs, claimed.replies, strict=True):
+        candidates, page.open = page.open, []
+        page.epoch = entries.parse_epoch(page.source.epoch_key, raw_epoch)
+        for candidate, reply in zip(candidates, replies, strict=True):
+            _take_reply(page, candidate, reply, claimed.now, terms)
+    return Lease(token, claimed.now)
+
+
+def _claim_group(page: Page) -> ClaimGroup:
+    source = page.source
+    kept = max(SCHEMA_KEPT, 2 * (source.ttl + source.tolerance))
+    entry_keys = [candidate.entry_key for candidate in page.open]
+    return ClaimGroup(source.epoch_key, source.schema, entry_keys, round(kept * 1000))
+
+
+def _take_reply(page: Page, candidate: Open, reply: Grant | bytes, now: int, terms: Terms) -> None:
+    if reply is Grant.REFUSED:
+        page.direct.append(candidate.key)
+    elif isinstance(reply, Grant):
+        page.leased[candidate.key] = candidate.entry_key
+        if reply is Grant.PRIMARY_LEASE:
+            page.primary.add(candidate.key)
+    else:  # Somebody was quicker; what stands there now is newer than our distrust.
+        page.mode = Mode.TRUST
+        sort_one(page, candidate.key, candidate.entry_key, reply, now, terms)
+        page.direct += [again.key for again in page.open]
+        page.open = []
+
+
+# Load and fill: one query per source, in a statement after the claim.
+
+
+def _load(pages: list[Page], lease: Lease | None, terms: Terms) -> Steps[None]:
+    wanted = [(page, request) for page in pages for request in _load_requests(page)]
+    if not wanted:
+        return
+    try:
+        loaded = yield Load([request for _, request in wanted])
+    except LoadFailed as exc:
+        back = [(page, FillItem(k, b"", 0)) for page in pages for k in page.leased.values()]
+        yield from _fill(back, lease, terms)
+        source, keys = exc.source, exc.keys
+        raise ReferenceUnavailable(source.family.reference, list(keys)) from exc
+    items = []
+    for (page, request), rows, storable in zip(wanted, loaded.rows, loaded.storable, strict=True):
+        terms.emit(Loaded(page.source.family.reference, len(request.keys)))
+        for key in request.keys:
+            payload = _take_row(page, key, rows.get(key), terms)
+            if lease is not None and key in page.leased:
+                item = _fill_item(page, key, payload if storable else None, lease, terms)
+                items.append((page, item))
+    for page in pages:
+        page.leased, page.primary, page.direct = {}, set(), []
+    yield from _fill(items, lease, terms)
+
+
+def _load_requests(page: Page) -> list[LoadRequest]:
+    """All keys in one request; in two where some may come from a replica."""
+    if not page.source.grace:
+        keys = [*page.leased, *page.direct]
+        return [LoadRequest(page.source, keys, primary=True)] if keys else []
+    anywhere = [key for key in page.leased if key not in page.primary]
+    only_primary = [*page.primary, *page.direct]
+    return [
+        LoadRequest(page.source, keys, is_primary)
+        for keys, is_primary in ((anywhere, False), (only_primary, True))
+        if keys
+    ]
+
+
+def _take_row(page: Page, key: Key, row: tuple[Any, ...] | None, terms: Terms) -> bytes | None:
+    """Answer *key*; its payload, `b""` for an absence, None where the row cannot be stored.
+
+    The answer is decoded from the payload, so that a cold read equals a warm one.
+    """
+    page.loaded.add(key)
+    if row is None:
+        page.rows[key] = ABSENT
+        return b""
+    try:
+        payload = page.source.encode(row)
+        page.rows[key] = page.source.decode(payload)
+    except (Unencodable, Undecodable) as exc:
+        page.rows[key] = page.source.wrap(row)
+        terms.emit(NotStored(page.source.family.reference, str(exc)))
+        return None
+    return payload
+
+
+def _fill_item(page: Page, key: Key, payload: bytes | None, lease: Lease, terms: Terms) -> FillItem:
+    source, entry_key = page.source, page.leased[key]
+    is_absent = page.rows[key] is ABSENT
+    ttl = source.negative_ttl if is_absent else source.ttl
+    fresh_ms = round(1000 * ttl * (1 - terms.jitter * terms.chance()))
+    if payload is None or page.epoch is None or fresh_ms <= 0:
+        return FillItem(entry_key, b"", 0)
+    entry = Entry(
+        entries.ABSENT if is_absent else entries.VALUE,
+        epoch=page.epoch.id,
+        at=lease.at,
+        until=lease.at + fresh_ms,
+        body=payload,
+    )
+    keep_ms = fresh_ms + round(1000 * source.tolerance)
+    return FillItem(entry_key, entries.pack(entry_key, entry), keep_ms)
+
+
+def _fill(items: list[tuple[Page, FillItem]], lease: Lease | None, terms: Terms) -> Steps[None]:
+    """Offer what was loaded; the callers have their answer whether or not it is taken."""
+    if lease is None or not items:
+        return
+    try:
+        filled = yield Fill(lease.token, [item for _, item in items])
+    except StoreUnavailable as exc:
+        terms.emit(StoreFailed("", "fill", str(exc)))
+        return
+    for (page, item), stored in zip(items, filled.stored, strict=True):
+        page.filled += bool(item.raw and stored)
+    refused = Counter(
+        page.source.family.reference
+        for (page, _), stored in zip(items, filled.stored, strict=True)
+        if not stored
+    )
+    for reference, keys in refused.items():
+        terms.emit(FillRefused(reference, keys))

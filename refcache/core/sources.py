@@ -1,0 +1,66 @@
+"""Where one kind of entries comes from: rows of a model by primary key, or an index to them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from refcache.core.keys import Family, Key, index_text, key_text
+
+
+class Absence(Enum):
+    """The answer "there is no such row", which is neither a miss nor an error."""
+
+    ABSENT = 0
+
+
+ABSENT = Absence.ABSENT
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """One kind of entries of a reference in this process's schema.
+
+    Args:
+        family: The reference that they belong to, and its epoch.
+        schema: From `keys.schema_id`.
+        index: The key fields of an index source; empty for the rows themselves.
+        encode: A database row to a payload; raises `Unencodable`.
+        decode: A payload to what readers get; raises `Undecodable`.
+        wrap: A database row to what readers get, for a row that cannot be encoded.
+        ttl: Seconds for which a value is fresh.
+        negative_ttl: Seconds for which an absence is; 0: absences are not stored.
+        tolerance: Seconds for which an entry is kept past its TTL.
+        grace: Seconds after a write in which fills read the primary; 0 where they always do.
+        origin: What the loader needs to know; none of the core's business.
+    """
+
+    family: Family
+    schema: bytes
+    index: tuple[str, ...]
+    encode: Callable[[tuple[Any, ...]], bytes]
+    decode: Callable[[bytes], Any]
+    wrap: Callable[[tuple[Any, ...]], Any]
+    ttl: float
+    negative_ttl: float
+    tolerance: float = 0.0
+    grace: float = 0.0
+    origin: Any = None
+    head: bytes = field(init=False)
+    epoch_key: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "head", self.family.head(self.schema))
+        object.__setattr__(self, "epoch_key", self.family.epoch_key)
+
+    def entry_keys(self, keys: Sequence[Key]) -> list[bytes]:
+        head = self.head
+        if self.index:
+            return [head + index_text(self.index, key) for key in keys]
+        return [
+            head + (b"%d" % key if type(key) is int else key_text(key))  # Most keys are integers.
+            for key in keys
+        ]
+
+
+Rows = Mapping[Key, Any]

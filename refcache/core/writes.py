@@ -1,0 +1,75 @@
+"""The protocol of writes: mark before the row is written, release after an acknowledged end."""
+
+from collections.abc import Callable, Generator, MutableMapping, Sequence
+from typing import Any, NamedTuple
+
+from refcache.core.keys import Family
+from refcache.core.operations import Mark, Operation, Release, WriteGroup, Written
+from refcache.core.terms import Terms
+
+KnownSchemas = MutableMapping[bytes, tuple[bytes, ...]]
+"""Per epoch key the schemas that this process believes to be alive; a reply corrects it."""
+
+
+class Touched(NamedTuple):
+    """What a write touches of one reference: entries by their text, or all of it.
+
+    Args:
+        family: The reference.
+        texts: From `keys.key_text` and `keys.index_text`.
+        whole: Every entry; the epoch is marked instead of the rows.
+        grace: The source's, in seconds.
+    """
+
+    family: Family
+    texts: tuple[bytes, ...]
+    whole: bool = False
+    grace: float = 0.0
+
+
+def mark(
+    touched: Sequence[Touched], token: bytes, terms: Terms, known: KnownSchemas
+) -> Generator[Operation, Written, None]:
+    """Nobody fills what is touched until the release, or until `write_timeout` has passed.
+
+    One round trip; one more where a schema was announced since this process last wrote.
+    """
+    timeout_ms = round(terms.write_timeout * 1000)
+    yield from _repeated(
+        touched,
+        known,
+        lambda groups: Mark(groups, token, terms.epoch(), timeout_ms),
+    )
+
+
+def release(
+    touched: Sequence[Touched], token: bytes, terms: Terms, known: KnownSchemas
+) -> Generator[Operation, Written, None]:
+    """The write is over: the last writer out deletes the entries.
+
+    Without a mark before it, this drops them and refuses the fills under way.
+    """
+    yield from _repeated(touched, known, lambda groups: Release(groups, token, terms.epoch()))
+
+
+def _repeated(
+    touched: Sequence[Touched],
+    known: KnownSchemas,
+    operation: Callable[[list[WriteGroup]], Operation],
+) -> Generator[Operation, Any, None]:
+    """Perform until the schemas that it was given are the ones alive."""
+    while touched:
+        reply = yield operation([_group(each, known) for each in touched])
+        if reply.outdated is None:
+            return
+        for each, schemas in zip(touched, reply.outdated, strict=True):
+            known[each.family.epoch_key] = schemas
+
+
+def _group(touched: Touched, known: KnownSchemas) -> WriteGroup:
+    family = touched.family
+    schemas = known.get(family.epoch_key, ())
+    entry_keys = [family.head(schema) + text for schema in schemas for text in touched.texts]
+    return WriteGroup(
+        family.epoch_key, schemas, entry_keys, touched.whole, round(touched.grace * 1000)
+    )

@@ -1,0 +1,59 @@
+"""A caching lookup layer for references that cross a database boundary."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from refcache.core.exceptions import (
+        InvalidationError,
+        InvalidKey,
+        InvalidReference,
+        MissingRows,
+        PerRowLookup,
+        RefcacheError,
+        ReferenceUnavailable,
+        UnknownReference,
+    )
+    from refcache.core.snapshots import Snapshot
+    from refcache.core.staleness import Staleness
+    from refcache.lookup import Lookup
+    from refcache.registry import ReferenceCache, references
+
+# Handed on when they are asked for, so that `import refcache` loads no model and reads no setting.
+_PLACES = {
+    "InvalidKey": "refcache.core.exceptions",
+    "InvalidReference": "refcache.core.exceptions",
+    "InvalidationError": "refcache.core.exceptions",
+    "Lookup": "refcache.lookup",
+    "MissingRows": "refcache.core.exceptions",
+    "PerRowLookup": "refcache.core.exceptions",
+    "RefcacheError": "refcache.core.exceptions",
+    "ReferenceCache": "refcache.registry",
+    "ReferenceUnavailable": "refcache.core.exceptions",
+    "Snapshot": "refcache.core.snapshots",
+    "Staleness": "refcache.core.staleness",
+    "UnknownReference": "refcache.core.exceptions",
+    "references": "refcache.registry",
+}
+
+__all__ = [
+    "InvalidKey",
+    "InvalidReference",
+    "InvalidationError",
+    "Lookup",
+    "MissingRows",
+    "PerRowLookup",
+    "RefcacheError",
+    "ReferenceCache",
+    "ReferenceUnavailable",
+    "Snapshot",
+    "Staleness",
+    "UnknownReference",
+    "references",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)

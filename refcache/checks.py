@@ -1,0 +1,88 @@
+"""System checks: what is wrong with settings and declarations, before anybody reads.
+
+docs/checks.md has a heading for each id.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.cache import InvalidCacheBackendError, caches
+from django.core.cache.backends.dummy import DummyCache
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 - Django's
+from django.core.exceptions import ImproperlyConfigured
+
+from refcache.conf import conf
+from refcache.connections import key_prefix, place_of
+from refcache.core.exceptions import InvalidReference, ReservedName
+from refcache.reading.columns import UnsupportedField
+from refcache.registry import references
+
+
+@register(Tags.caches)
+def check_settings(**_: Any) -> list[CheckMessage]:
+    """E001: `REFCACHE` is not what it may be."""
+    try:
+        conf()
+    except ImproperlyConfigured as exc:
+        return [Error(str(exc), id="refcache.E001")]
+    return []
+
+
+@register(Tags.caches)
+def check_cache(**_: Any) -> list[CheckMessage]:
+    """E002: the alias cannot serve; W001: it serves this process only."""
+    if check_settings():
+        return []
+    alias = conf().cache
+    try:
+        place_of(conf())
+        key_prefix(alias)
+    except (ImproperlyConfigured, InvalidCacheBackendError) as exc:
+        return [Error(str(exc), id="refcache.E002")]
+    if isinstance(caches[alias], LocMemCache | DummyCache):
+        return [
+            Warning(
+                f"REFCACHE['CACHE'] names {alias!r}, which is no Redis: every process keeps a "
+                "store of its own, and other processes' writes do not reach it.",
+                hint="Fine for development; in production name an alias of django_redis.",
+                id="refcache.W001",
+            )
+        ]
+    return []
+
+
+@register(Tags.models)
+def check_references(**_: Any) -> list[CheckMessage]:
+    """E003 to E005: a declaration cannot work."""
+    if check_settings() or any(each.is_serious() for each in check_cache()):
+        return []
+    return list(_reference_errors())
+
+
+@register(Tags.models)
+def check_local_ttl(**_: Any) -> list[CheckMessage]:
+    """E006: the in-process tier is not built yet."""
+    return [
+        Error(
+            f"Reference {declaration.name!r} has local_ttl={declaration.local_ttl:g}: the "
+            "in-process tier is not built yet.",
+            hint="Leave local_ttl out.",
+            id="refcache.E006",
+        )
+        for declaration in references.declarations
+        if declaration.local_ttl > 0
+    ]
+
+
+def _reference_errors() -> Iterator[CheckMessage]:
+    for name, error in references.errors.items():
+        yield Error(f"Reference {name!r}: {error}", id=_error_id(error))
+
+
+def _error_id(error: InvalidReference) -> str:
+    if isinstance(error, UnsupportedField):
+        return "refcache.E004"
+    if isinstance(error, ReservedName):
+        return "refcache.E005"
+    return "refcache.E003"

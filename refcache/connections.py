@@ -1,0 +1,167 @@
+"""The store of a CACHES alias: its server, credentials and prefix, through pools of our own.
+
+django-redis shares its pools by URL, with whatever timeouts the first alias had, and may read from
+replicas; so its configuration is used, and its pools are not.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import redis
+import redis.asyncio
+from django.conf import settings
+from django.core.cache import BaseCache, caches
+from django.core.cache.backends.dummy import DummyCache
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.exceptions import ImproperlyConfigured
+from django_redis.cache import RedisCache
+from django_redis.client import DefaultClient
+from django_redis.pool import get_connection_factory
+from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.asyncio.sentinel import Sentinel as AsyncSentinel
+from redis.asyncio.sentinel import SentinelConnectionPool as AsyncSentinelPool
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from redis.sentinel import SentinelConnectionPool
+
+from refcache.conf import Conf
+from refcache.reading.backend import Store
+from refcache.tiers.memory import MemoryStore
+from refcache.tiers.redis_store import RedisStore
+
+# A connection that died while it was idle is opened anew, once; a server that is silent is not
+# asked twice, so that the timeout bounds the call.
+RETRIES = 1
+
+ASYNC_CONNECTIONS: dict[type, type[AbstractConnection]] = {
+    redis.Connection: redis.asyncio.Connection,
+    redis.SSLConnection: redis.asyncio.SSLConnection,
+    redis.UnixDomainSocketConnection: redis.asyncio.UnixDomainSocketConnection,
+}
+
+
+# What the asyncio connections take as the others do; redis-py adds state of its own to the rest.
+ASYNC_OPTIONS = frozenset(
+    {
+        "client_name",
+        "credential_provider",
+        "db",
+        "health_check_interval",
+        "host",
+        "password",
+        "path",
+        "port",
+        "protocol",
+        "socket_connect_timeout",
+        "socket_keepalive",
+        "socket_keepalive_options",
+        "socket_timeout",
+        "username",
+    }
+)
+
+
+class Place(NamedTuple):
+    """Where entries go: the store, and what every key begins with."""
+
+    store: Store
+    prefix: bytes
+
+
+def place_of(conf: Conf) -> Place:
+    """The store that `REFCACHE["CACHE"]` names. No connection is opened.
+
+    Raises:
+        ImproperlyConfigured: The alias is no Redis, or its keys cannot be built by a prefix.
+    """
+    cache = caches[conf.cache]
+    prefix = key_prefix(conf.cache)
+    if isinstance(cache, LocMemCache | DummyCache):
+        return Place(MemoryStore(), prefix)
+    _check_backend(conf.cache, cache)
+    pool = _own_pool(conf.cache, conf)
+    return Place(RedisStore(redis.Redis(connection_pool=pool), _async_client(pool, conf)), prefix)
+
+
+def key_prefix(alias: str) -> bytes:
+    """What the alias puts before a key: its own prefix and version.
+
+    Raises:
+        ImproperlyConfigured: Its KEY_FUNCTION does something else.
+    """
+    made = str(caches[alias].make_key("refcache"))
+    if not made.endswith("refcache"):
+        raise ImproperlyConfigured(
+            f"CACHES[{alias!r}] has a KEY_FUNCTION that turns 'refcache' into {made!r}: refcache "
+            "needs one that puts a prefix before the key, as Django's does. Give refcache an alias "
+            "of its own."
+        )
+    return made.removesuffix("refcache").encode()
+
+
+def _own_pool(alias: str, conf: Conf) -> redis.ConnectionPool:
+    """A pool to the alias's primary, made by the connection factory that its options name."""
+    configured: dict[str, Any] = settings.CACHES[alias]
+    options: dict[str, Any] = dict(configured.get("OPTIONS", {}))
+    for name in ("SOCKET_TIMEOUT", "SOCKET_CONNECT_TIMEOUT"):
+        options.pop(name, None)
+    options["CONNECTION_POOL_KWARGS"] = {
+        **options.get("CONNECTION_POOL_KWARGS", {}),
+        "max_connections": conf.max_connections,
+        "socket_timeout": conf.timeout,
+        "socket_connect_timeout": conf.connect_timeout,
+        "decode_responses": False,
+        "retry": Retry(NoBackoff(), RETRIES, supported_errors=(redis.ConnectionError,)),
+    }
+    factory = get_connection_factory(options=options)
+    location = configured["LOCATION"]
+    addresses = location.split(",") if isinstance(location, str) else location
+    # The first address is the primary's; django-redis reads from the others.
+    pool: redis.ConnectionPool = factory.get_connection_pool(
+        factory.make_connection_params(addresses[0])
+    )
+    return pool
+
+
+def _check_backend(alias: str, cache: BaseCache) -> None:
+    if not isinstance(cache, RedisCache) or not isinstance(cache.client, DefaultClient):
+        raise ImproperlyConfigured(
+            f"REFCACHE['CACHE'] names {alias!r}, whose backend is {type(cache).__module__}."
+            f"{type(cache).__qualname__}: give an alias of django_redis.cache.RedisCache with its "
+            "default or its Sentinel client (locmem serves for development)."
+        )
+
+
+def _async_client(
+    pool: redis.ConnectionPool, conf: Conf
+) -> Callable[[], redis.asyncio.Redis] | None:
+    """Makes a client for the running loop, configured as *pool*.
+
+    None where asyncio has no such connection class, as for one of the project's own.
+    """
+    connection_class = ASYNC_CONNECTIONS.get(pool.connection_class)
+    make_pool: Callable[..., redis.asyncio.ConnectionPool]
+    if isinstance(pool, SentinelConnectionPool):
+        make_pool = partial(_async_sentinel_pool, pool)
+    elif connection_class is not None:
+        make_pool = partial(redis.asyncio.ConnectionPool, connection_class)
+    else:
+        return None
+    kwargs: dict[str, Any] = {
+        name: value
+        for name, value in pool.connection_kwargs.items()
+        if name in ASYNC_OPTIONS or name.startswith("ssl_")
+    }
+    kwargs["max_connections"] = conf.max_connections
+    kwargs["retry"] = AsyncRetry(NoBackoff(), RETRIES, (redis.ConnectionError,))
+    return lambda: redis.asyncio.Redis(connection_pool=make_pool(**kwargs))
+
+
+def _async_sentinel_pool(pool: SentinelConnectionPool, **kwargs: Any) -> AsyncSentinelPool:
+    manager = pool.sentinel_manager
+    known = [each.connection_pool.connection_kwargs for each in manager.sentinels]
+    addresses = [(each["host"], each["port"]) for each in known]
+    sentinel = AsyncSentinel(addresses, sentinel_kwargs=manager.sentinel_kwargs)  # type: ignore[no-untyped-call]  # theirs
+    return AsyncSentinelPool(pool.service_name, sentinel, **kwargs)  # type: ignore[no-untyped-call]  # theirs

@@ -1,0 +1,1 @@
+"""Ring 3: windows on refcache for one optional package each."""

@@ -1,0 +1,100 @@
+"""A read from the front door to the snapshots: cast keys, resolve, put placeholders."""
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from refcache.core.composition import Gathered, resolve
+from refcache.core.events import KeyRejected, Resolved
+from refcache.core.exceptions import InvalidKey, MissingRows
+from refcache.core.keys import Key
+from refcache.core.pages import Mode
+from refcache.core.snapshots import Snapshot, placeholder
+from refcache.core.sources import ABSENT
+from refcache.core.terms import Steps, Terms
+from refcache.reading.planning import Plan
+
+OnMissing = Literal["omit", "placeholder", "raise"]
+
+
+class Keys(NamedTuple):
+    """Keys as the database spells them, distinct; and what cannot be one."""
+
+    cast: list[Key]
+    errors: dict[Any, InvalidKey]
+
+
+class Answer(NamedTuple):
+    """One reference's part of a read."""
+
+    keys: Keys
+    gathered: Gathered
+
+
+def answers(
+    wanted: Sequence[tuple[Plan, Iterable[object]]], terms: Terms, mode: Mode = Mode.TRUST
+) -> Steps[list[Answer]]:
+    """Resolve the keys of several references together."""
+    asked = [(plan, cast_keys(plan, keys, terms)) for plan, keys in wanted]
+    gathered = yield from resolve([(plan.node, keys.cast) for plan, keys in asked], terms, mode)
+    for (plan, keys), found in zip(asked, gathered, strict=True):
+        terms.emit(_summary(plan, keys, found))
+    return [Answer(keys, found) for (_, keys), found in zip(asked, gathered, strict=True)]
+
+
+def cast_keys(plan: Plan, keys: Iterable[object], terms: Terms) -> Keys:
+    """Keys that cannot be one do not spoil the others; null keys are left out."""
+    errors: dict[Any, InvalidKey] = {}
+    cast: dict[Key, None] = {}
+    for key in keys:
+        try:
+            if not is_null(key):
+                cast[plan.cast(key)] = None
+        except InvalidKey as exc:
+            errors[_name(key)] = exc
+            terms.emit(KeyRejected(plan.declaration.name, str(exc)))
+    return Keys(list(cast), errors)
+
+
+def _name(key: object) -> Hashable:
+    try:
+        hash(key)
+    except TypeError:
+        return repr(key)
+    return key
+
+
+def is_null(key: object) -> bool:
+    """Whether *key* refers to nothing: `None`, or a composite key with a null part."""
+    return key is None or (isinstance(key, tuple | list) and None in key)
+
+
+def snapshots(plan: Plan, answer: Answer, on_missing: OnMissing) -> dict[Key, Snapshot]:
+    """Snapshots in the order of the keys.
+
+    Raises:
+        MissingRows: There are absent keys and *on_missing* is "raise".
+    """
+    gathered = answer.gathered
+    if plan.node.build is None:  # Rows are snapshots: the warm page's way.
+        found: Mapping[Key, Any] = gathered.rows
+    else:
+        found = {key: gathered.compose(key) for key in answer.keys.cast}
+    absent = [key for key in answer.keys.cast if found[key] is ABSENT]
+    if absent and on_missing == "raise":
+        raise MissingRows(plan.declaration.name, list(absent))
+    if on_missing == "omit":
+        return {key: found[key] for key in answer.keys.cast if found[key] is not ABSENT}
+    stand_ins = {key: stand_in(plan, key) for key in absent}
+    return {key: stand_ins[key] if key in stand_ins else found[key] for key in answer.keys.cast}
+
+
+def stand_in(plan: Plan, key: Key) -> Snapshot:
+    """The placeholder for a row that is missing."""
+    missing = plan.declaration.missing
+    return placeholder(plan.snapshot_type, key, missing(key) if missing else {})
+
+
+def _summary(plan: Plan, keys: Keys, found: Gathered) -> Resolved:
+    loads = sum(len(page.loaded) for page in found.pages)
+    absent = sum(found.rows[key] is ABSENT for key in keys.cast)
+    return Resolved(plan.declaration.name, max(len(keys.cast) - loads, 0), loads, absent)

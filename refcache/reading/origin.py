@@ -1,0 +1,41 @@
+"""Where the rows of a source are read: a model, a database, and which columns."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, connections, router
+from django.db.models import Model
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Origin:
+    """What the loader needs to know of a source.
+
+    Args:
+        model: Whose rows.
+        using: The database alias; None: the router's choice for writes, the primary.
+        key: The fields by which rows are asked for, `("pk",)` for the primary key.
+        columns: What is read after the primary key, by attribute name.
+        filter: Rows outside it count as absent.
+    """
+
+    model: type[Model]
+    using: str | None
+    key: tuple[str, ...]
+    columns: tuple[str, ...] = ()
+    filter: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def alias(self) -> str:
+        return self.using or router.db_for_write(self.model) or DEFAULT_DB_ALIAS
+
+
+def is_in_transaction(alias: str) -> bool:
+    """Whether the next statement on *alias* may see something else than the latest commit."""
+    connection = connections[alias]
+    if connection.in_atomic_block:
+        return True
+    if connection.connection is None:
+        return not connection.settings_dict["AUTOCOMMIT"]
+    return not connection.autocommit

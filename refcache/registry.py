@@ -1,0 +1,292 @@
+"""The registry: all references of a project, and what they share. Global state lives here."""
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.apps import apps
+from django.core.signals import setting_changed
+from django.db.models import Model
+
+from refcache.attaching import Attachment, attachments, key_of, with_values
+from refcache.connections import Place
+from refcache.core.drivers import arun, run
+from refcache.core.events import EventCounts, Observer, Observers, log_troubles
+from refcache.core.exceptions import InvalidReference, UnknownReference
+from refcache.core.snapshots import Snapshot
+from refcache.core.staleness import Staleness
+from refcache.core.terms import Steps, Terms
+from refcache.declaration import Declaration, declare
+from refcache.lookup import Lookup
+from refcache.reading.answers import OnMissing, answers, is_null
+from refcache.reading.models import find_model
+from refcache.reading.paths import branch
+from refcache.reading.planning import Plan, Plans, plan_all
+from refcache.reference import Reference, as_lookup
+from refcache.runtime import Runtime, make_runtime
+from refcache.writing.invalidation import Invalidation
+from refcache.writing.receivers import Receivers
+
+T = TypeVar("T")
+
+
+class ReferenceCache:
+    """The references of a project, by name.
+
+    Args:
+        place: A store and prefix of one's own, for tests; None: what `REFCACHE` says.
+    """
+
+    def __init__(self, place: Place | None = None) -> None:
+        self.counts = EventCounts()
+        self._observers = Observers([self.counts, log_troubles])
+        self._place = place
+        self._declarations: dict[str, Declaration] = {}
+        self._errors: dict[str, InvalidReference] = {}
+        self._plans: Plans | None = None
+        self._runtime: Runtime | None = None
+        self._lock = threading.RLock()
+        self._receivers = Receivers(lambda: self._planned().watches, lambda: self.invalidation)
+        setting_changed.connect(self._on_setting_changed)
+
+    # Declaring
+
+    def register(  # noqa: PLR0913 - a declaration in one place
+        self,
+        model: str | type[Model],
+        fields: Sequence[str],
+        *,
+        name: str | None = None,
+        key: str | Sequence[str] = "pk",
+        using: str | None = None,
+        ttl: float | timedelta = 300,
+        negative_ttl: float | timedelta = 30,
+        local_ttl: float | timedelta = 0,
+        staleness: Staleness | None = None,
+        missing: Any = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002 - the public name
+        version: int = 1,
+    ) -> None:
+        """Declare a reference; call it in `AppConfig.ready()`.
+
+        What is wrong with it is told by `manage.py check`, and raised when it is used.
+
+        Args:
+            model: The model, or "app_label.Model".
+            fields: What a snapshot holds; may span forward relations, as in `company__name`.
+            name: How it is asked for; default: the model's label in lower case.
+            key: The field, or fields, whose value identifies the row.
+            using: The database alias to load from; None: the router's choice for writes.
+            ttl: For how long a loaded row is served, in seconds or as a timedelta.
+            negative_ttl: For how long an absence is remembered; 0: not at all.
+            local_ttl: Reserved for the in-process tier; must be 0 until that is built.
+            staleness: How long past its TTL an entry is kept.
+            missing: Called with the key of a missing row, gives the placeholder's fields.
+            filter: Lookups on the row's own columns; rows outside count as absent.
+            version: Part of the keys in Redis; raise it to start afresh.
+        """
+        label = model if isinstance(model, str) else model._meta.label
+        name = label.lower() if name is None else name
+        try:
+            declaration = declare(
+                label=label, fields=fields, name=name, key=key, using=using, ttl=ttl,
+                negative_ttl=negative_ttl, local_ttl=local_ttl, staleness=staleness,
+                missing=missing, filter=filter, version=version,
+            )  # fmt: skip
+            self._add(declaration)
+        except InvalidReference as exc:
+            self._errors[name] = exc
+
+    def _add(self, declaration: Declaration) -> None:
+        if declaration.name in self._declarations:
+            raise InvalidReference(
+                f"Reference {declaration.name!r} is registered twice: give one of them a name of "
+                'its own, as in name="active-customer".'
+            )
+        with self._lock:
+            self._declarations[declaration.name] = declaration
+            self._plans = None
+        if apps.models_ready:
+            self._connect(declaration)
+
+    def connect(self) -> None:
+        """Listen to the signals of all models that are read; harmless when repeated."""
+        for declaration in self._declarations.values():
+            self._connect(declaration)
+
+    def _connect(self, declaration: Declaration) -> None:
+        with suppress(InvalidReference):  # The checks tell.
+            for model in branch(find_model(declaration), declaration.fields).models():
+                self._receivers.connect(model)
+
+    # Looking up
+
+    def __getitem__(self, name: str) -> Reference:
+        if name not in self._declarations and name not in self._errors:
+            known = ", ".join(self._declarations) or "none"
+            raise UnknownReference(f"{name!r} is not a registered reference (known: {known}).")
+        return Reference(self, name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._declarations
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._declarations)
+
+    def __len__(self) -> int:
+        return len(self._declarations)
+
+    def lookup(
+        self, keys: Mapping[str, Iterable[object]], *, on_missing: OnMissing = "placeholder"
+    ) -> dict[str, Lookup]:
+        """Several references at once, in the round trips of one.
+
+        Args:
+            keys: By the references' names.
+            on_missing: What an absent row gives.
+
+        Raises:
+            UnknownReference: A name is not registered.
+            ReferenceUnavailable: Neither cache nor database could answer.
+        """
+        return self.run(self._lookup(keys, on_missing))
+
+    async def alookup(
+        self, keys: Mapping[str, Iterable[object]], *, on_missing: OnMissing = "placeholder"
+    ) -> dict[str, Lookup]:
+        return await self.arun(self._lookup(keys, on_missing))
+
+    def attach(self, rows: Iterable[T], **wanted: Any) -> list[T]:
+        """Put snapshots on rows: `attach(events, customer="customer_id")`.
+
+        Args:
+            rows: Instances, mutable mappings, dataclasses (a frozen one is copied).
+            wanted: The name to attach under, which is also the reference's; the value is the
+                row's attribute or item that holds the key, or a pair of reference and key. A
+                composite key is a tuple of names.
+
+        Returns:
+            The rows, in their order. A null key gives None, a missing row its placeholder.
+
+        Raises:
+            TypeError: A name is taken on a row, or a row takes no new names.
+        """
+        rows, asked = list(rows), attachments(wanted)
+        found = self.lookup(_keys_by_reference(rows, asked))
+        return self._attached(rows, asked, found)
+
+    async def aattach(self, rows: Iterable[T], **wanted: Any) -> list[T]:
+        rows, asked = list(rows), attachments(wanted)
+        found = await self.alookup(_keys_by_reference(rows, asked))
+        return self._attached(rows, asked, found)
+
+    def _attached(
+        self, rows: list[T], asked: list[Attachment], found: dict[str, Lookup]
+    ) -> list[T]:
+        return [
+            with_values(
+                row, {each.name: self._of(row, each, found[each.reference]) for each in asked}
+            )
+            for row in rows
+        ]
+
+    def _of(self, row: Any, attachment: Attachment, lookup: Lookup) -> Snapshot | None:
+        key = key_of(row, attachment.key)
+        if is_null(key):
+            return None
+        # A key that cannot be one is missing, too.
+        found = lookup.get(key)
+        return self[attachment.reference].placeholder(key) if found is None else found
+
+    def _lookup(
+        self, keys: Mapping[str, Iterable[object]], on_missing: OnMissing
+    ) -> Steps[dict[str, Lookup]]:
+        plans = {name: self.plan(name) for name in keys}
+        found = yield from answers([(plans[name], each) for name, each in keys.items()], self.terms)
+        return {
+            name: as_lookup(plans[name], answer, on_missing)
+            for name, answer in zip(keys, found, strict=True)
+        }
+
+    # What references share
+
+    def plan(self, name: str) -> Plan:
+        """The plan of a reference.
+
+        Raises:
+            UnknownReference: There is none of that name.
+            InvalidReference: Its declaration cannot work.
+        """
+        plans = self._planned()
+        if (error := self.errors.get(name)) is not None:
+            raise error
+        if name not in plans.plans:
+            self[name]
+        return plans.plans[name]
+
+    @property
+    def errors(self) -> dict[str, InvalidReference]:
+        """The declarations that cannot work, by name."""
+        return {**self._errors, **self._planned().errors}
+
+    @property
+    def declarations(self) -> list[Declaration]:
+        return list(self._declarations.values())
+
+    @property
+    def terms(self) -> Terms:
+        return self.runtime.terms
+
+    @property
+    def invalidation(self) -> Invalidation:
+        return self.runtime.invalidation
+
+    @property
+    def runtime(self) -> Runtime:
+        with self._lock:
+            if self._runtime is None:
+                self._runtime = make_runtime(self.emit, self._place)
+            return self._runtime
+
+    def emit(self, event: Any) -> None:
+        self._observers.emit(event)
+
+    def subscribe(self, observer: Observer) -> None:
+        """Be told of every event; see `refcache.core.events`."""
+        self._observers.subscribe(observer)
+
+    def run(self, steps: Steps[T]) -> T:
+        """Perform a read in this thread."""
+        if self.invalidation.has_dropped:
+            self.invalidation.release_dropped()
+        return run(steps, self.runtime.backend.perform)
+
+    async def arun(self, steps: Steps[T]) -> T:
+        """Perform a read in the running event loop."""
+        if self.invalidation.has_dropped:
+            await sync_to_async(self.invalidation.release_dropped)()
+        return await arun(steps, self.runtime.backend.aperform)
+
+    def _planned(self) -> Plans:
+        with self._lock:
+            if self._plans is None:
+                self._plans = plan_all(self._declarations.values(), self.runtime.prefix)
+            return self._plans
+
+    def _on_setting_changed(self, *, setting: str, **_: object) -> None:
+        if setting in ("REFCACHE", "CACHES", "DATABASES", "USE_TZ", "TIME_ZONE"):
+            with self._lock:
+                self._plans = self._runtime = None
+
+
+def _keys_by_reference(rows: list[Any], asked: list[Attachment]) -> dict[str, list[object]]:
+    keys: dict[str, list[object]] = {each.reference: [] for each in asked}
+    for each in asked:
+        keys[each.reference] += [key_of(row, each.key) for row in rows]
+    return keys
+
+
+references = ReferenceCache()

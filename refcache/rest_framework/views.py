@@ -1,0 +1,49 @@
+"""What a view adds: one page for all its serializers, and context mappings for their code."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rest_framework.permissions import SAFE_METHODS
+
+from refcache.rest_framework.pages import CONTEXT_NAME, ContextMapping, Page
+
+if TYPE_CHECKING:
+    from rest_framework.generics import GenericAPIView
+    from rest_framework.serializers import BaseSerializer
+
+    Base = GenericAPIView[Any]
+else:
+    Base = object
+
+
+class ReferenceContextMixin(Base):
+    """For views: gathers the references of everything that `get_serializer()` is given.
+
+    Relations that nested serializers show, and that nobody has loaded, are loaded in one query
+    each. `reference_context` adds lazy mappings to the serializers' context, by name: the
+    reference and the attribute of the rows that holds its key.
+
+        reference_context = {"customer_context": ("customer", "customer_id")}
+    """
+
+    reference_context: ClassVar[Mapping[str, tuple[str, Any]]] = {}
+
+    def get_serializer(self, *args: Any, **kwargs: Any) -> "BaseSerializer[Any]":
+        serializer = super().get_serializer(*args, **kwargs)
+        if self.request is None or self.request.method not in SAFE_METHODS:
+            self._reference_page.forget()
+        self._reference_page.watch(serializer)
+        return serializer
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        mappings = {
+            name: ContextMapping(self._reference_page, reference, name=name)
+            for name, (reference, _) in self.reference_context.items()
+        }
+        return {**super().get_serializer_context(), **mappings, CONTEXT_NAME: self._reference_page}
+
+    @cached_property
+    def _reference_page(self) -> Page:
+        """This request's: REST framework makes a view for each."""
+        return Page(prefetch=True, contexts=self.reference_context)

@@ -1,0 +1,1 @@
+"""The writing side: from a signal to markers and their release."""

@@ -1,0 +1,56 @@
+"""Where this run's servers answer; decided before any is started, as settings need it."""
+
+import os
+import socket
+from dataclasses import astuple, dataclass
+from functools import cache
+from itertools import count
+
+VARIABLE = "REFCACHE_TEST_PORTS"
+
+# Below the range that Linux takes the ports of outgoing connections from (32768 on), so that a
+# server that is down for a while finds its port still free.
+PORTS = range(20_000, 32_000)
+
+# Runs at the same time begin at different places. Chance would not do: pytest-randomly gives
+# all of them the same.
+_numbers = count(os.getpid() * 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """The ports of one run's servers, on 127.0.0.1."""
+
+    redis: int
+    application: int
+    events: int
+
+    def hand_on(self) -> None:
+        """Let processes that are started from now on find the same servers.
+
+        Only called once they run: the workers of pytest-xdist are started before, and
+        each has servers of its own.
+        """
+        os.environ[VARIABLE] = " ".join(map(str, astuple(self)))
+
+
+@cache
+def addresses() -> Addresses:
+    """Return the addresses handed on by the process that started this one, else new ones."""
+    if handed_on := os.environ.get(VARIABLE):
+        return Addresses(*map(int, handed_on.split()))
+    return Addresses(redis=free_port(), application=free_port(), events=free_port())
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on, another one each time."""
+    while True:
+        port = PORTS[next(_numbers) % len(PORTS)]
+        with socket.socket() as probe:
+            # Like a server's own: a connection that has just been closed does not matter.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port

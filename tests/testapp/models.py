@@ -1,0 +1,108 @@
+"""The models that tests refer to."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from tests.testapp.every_field import AllFields, PairKeyed, UuidKeyed
+
+__all__ = [
+    "AllFields",
+    "Cafe",
+    "Company",
+    "Country",
+    "Currency",
+    "Customer",
+    "Device",
+    "Document",
+    "Meter",
+    "OrderEvent",
+    "OrderLine",
+    "PairKeyed",
+    "Place",
+    "Shelf",
+    "UuidKeyed",
+    "VipCustomer",
+]
+
+
+class Country(models.Model):
+    name = models.CharField(max_length=50)
+
+
+class Company(models.Model):
+    name = models.CharField(max_length=50)
+    code = models.CharField(max_length=10, unique=True)
+    country = models.ForeignKey(Country, models.SET_NULL, null=True)
+
+
+class Customer(models.Model):
+    name = models.CharField(max_length=50)
+    tier = models.CharField(max_length=10, default="basic")
+    email = models.EmailField(unique=True, null=True)
+    is_active = models.BooleanField(default=True)
+    # Without a constraint, so that a test can leave it dangling.
+    company = models.ForeignKey(Company, models.SET_NULL, null=True, db_constraint=False)
+    company_code = models.ForeignKey(
+        Company, models.CASCADE, null=True, to_field="code", related_name="by_code"
+    )
+
+
+class VipCustomer(Customer):
+    class Meta:
+        proxy = True
+
+
+class Device(models.Model):
+    id = models.UUIDField(primary_key=True)
+    serial = models.CharField(max_length=50)
+
+
+class Currency(models.Model):
+    code = models.CharField(max_length=10, primary_key=True)
+    name = models.CharField(max_length=50)
+
+
+class Meter(models.Model):
+    """Is identified by two columns that are not its primary key."""
+
+    site = models.CharField(max_length=20)
+    number = models.IntegerField()
+    unit = models.CharField(max_length=10)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["site", "number"], name="meter_place")]
+
+
+class Shelf(models.Model):
+    """Has a primary key of two columns."""
+
+    pk = models.CompositePrimaryKey("hall", "number")
+    hall = models.CharField(max_length=20)
+    number = models.IntegerField()
+    label = models.CharField(max_length=50)
+
+
+class Document(models.Model):
+    content = models.JSONField(null=True)
+    tags = ArrayField(models.CharField(max_length=20), null=True)
+
+
+class Place(models.Model):
+    name = models.CharField(max_length=50)
+
+
+class Cafe(Place):
+    seats = models.IntegerField()
+
+
+class OrderEvent(models.Model):
+    """Lies in the other database, and holds plain ids."""
+
+    customer_id = models.BigIntegerField(null=True)
+    device_id = models.UUIDField(null=True)
+    amount = models.IntegerField(default=0)
+
+
+class OrderLine(models.Model):
+    event = models.ForeignKey(OrderEvent, models.CASCADE, related_name="lines")
+    currency_code = models.CharField(max_length=10)

@@ -1,8 +1,12 @@
 """refcache as an installed app: it registers its checks, and its extension where it is wanted."""
 
+from importlib import import_module
 from importlib.util import find_spec
 
 from django.apps import AppConfig
+
+# What registers itself with an optional package when it is imported.
+EXTENSIONS = {"drf_spectacular": "refcache.contrib.spectacular"}
 
 
 class RefcacheConfig(AppConfig):
@@ -13,5 +17,6 @@ class RefcacheConfig(AppConfig):
         from refcache.registry import references  # noqa: PLC0415 - needs the apps
 
         references.connect()
-        if find_spec("drf_spectacular") and find_spec("rest_framework"):
-            from refcache.contrib import spectacular  # noqa: F401, PLC0415 - registers itself
+        for package, extension in EXTENSIONS.items():
+            if find_spec(package):
+                import_module(extension)

@@ -5,6 +5,7 @@ from typing import Protocol, TypeVar
 
 from asgiref.sync import sync_to_async
 
+from refcache.core.batches import in_batches
 from refcache.core.exceptions import InvalidKey
 from refcache.core.keys import Key
 from refcache.core.pages import Ask, Mode
@@ -29,7 +30,6 @@ from refcache.reading.warming import (
     add,
     all_keys,
     count_rows,
-    in_batches,
     warm_batch,
 )
 from refcache.writing.invalidation import Invalidation

@@ -16,7 +16,7 @@ class ReferenceFieldExtension(OpenApiSerializerFieldExtension):  # type: ignore[
     def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
         plan = references.plan(self.target.reference)
         properties = {
-            name: {**auto_schema._map_model_field(column, direction), "nullable": True}
+            name: {**auto_schema._map_model_field(column, direction), "nullable": True}  # noqa: SLF001 - as their own extensions do
             for name, column in zip(plan.declaration.fields, plan.columns, strict=True)
         }
         if self.target.field is not None:

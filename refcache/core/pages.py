@@ -40,6 +40,14 @@ class Open(NamedTuple):
     witness: bytes | None
 
 
+class Held(NamedTuple):
+    """A key under our lease: its entry, the epoch that the claim saw, and when that was (ms)."""
+
+    entry_key: bytes
+    epoch: bytes
+    at: int
+
+
 @dataclass(slots=True, eq=False)
 class Page:
     """One source's part of a read, and how far each of its keys has come."""
@@ -51,7 +59,7 @@ class Page:
     loaded: set[Key] = field(default_factory=set)
     unread: list[Key] = field(default_factory=list)
     open: list[Open] = field(default_factory=list)
-    leased: dict[Key, bytes] = field(default_factory=dict)  # to their entry keys
+    leased: dict[Key, Held] = field(default_factory=dict)
     primary: set[Key] = field(default_factory=set)  # of the leased: not from a replica
     direct: list[Key] = field(default_factory=list)  # to be read from the database, never filled
     waiting: list[Key] = field(default_factory=list)

@@ -6,9 +6,10 @@ steps, in the order in which a cold key takes them.
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from refcache.core import entries
+from refcache.core.batches import in_batches
 from refcache.core.entries import Entry
 from refcache.core.events import FillRefused, Loaded, NotStored, StoreFailed
 from refcache.core.exceptions import (
@@ -31,10 +32,11 @@ from refcache.core.operations import (
     Read,
     Wait,
 )
-from refcache.core.pages import Ask, Mode, Open, Page, sort, sort_one
+from refcache.core.pages import Ask, Held, Mode, Open, Page, sort, sort_one
 from refcache.core.sources import ABSENT
 from refcache.core.terms import Steps, Terms
 
+SCRIPT_KEYS = 500  # keys of one script call; Redis serves nobody else for some milliseconds
 SCHEMA_KEPT = 7 * 24 * 3600.0  # seconds; a process that reads less often announces itself again
 POLL_FIRST, POLL_GROWTH, POLL_LONGEST = 0.002, 1.5, 0.05  # seconds: a load takes some milliseconds
 
@@ -53,8 +55,8 @@ def answer(asks: Sequence[Ask], terms: Terms) -> Steps[list[Page]]:
     try:
         while True:
             yield from _probe(pages, terms)
-            lease = yield from _claim(pages, terms)
-            yield from _load(pages, lease, terms)
+            token = yield from _claim(pages, terms)
+            yield from _load(pages, token, terms)
             if not any(page.waiting for page in pages):
                 return pages
             if waited < terms.lease_wait:
@@ -107,14 +109,8 @@ def _probe(pages: list[Page], terms: Terms) -> Steps[None]:
 # Claim: who loads what.
 
 
-class Lease(NamedTuple):
-    """What a claim gave: its token, and when (ms)."""
-
-    token: bytes
-    at: int
-
-
-def _claim(pages: list[Page], terms: Terms) -> Steps[Lease | None]:
+def _claim(pages: list[Page], terms: Terms) -> Steps[bytes | None]:
+    """Claim what is open; the token of the leases, or None where nothing was claimed."""
     candidates = [page for page in pages if page.open]
     if not candidates:
         return None
@@ -123,63 +119,70 @@ def _claim(pages: list[Page], terms: Terms) -> Steps[Lease | None]:
         if not allowed:
             page.direct += [candidate.key for candidate in page.open]
             page.open = []
-    claiming = [page for page in candidates if page.open]
+    claiming = [(page, candidate) for page in candidates for candidate in page.open]
     if not claiming:
         return None
-    return (yield from _claim_open(claiming, terms))
-
-
-def _claim_open(pages: list[Page], terms: Terms) -> Steps[Lease]:
     token = terms.token()
+    for batch in in_batches(claiming, SCRIPT_KEYS):
+        yield from _claim_batch(batch, token, terms)
+    return token
+
+
+def _claim_batch(batch: list[tuple[Page, Open]], token: bytes, terms: Terms) -> Steps[None]:
+    candidates: dict[Page, list[Open]] = {}
+    for page, candidate in batch:
+        candidates.setdefault(page, []).append(candidate)
     claimed = yield Claim(
-        groups=[_claim_group(page) for page in pages],
+        groups=[_claim_group(page, opened) for page, opened in candidates.items()],
         token=token,
         fresh_epoch=terms.epoch(),
         lease_ms=round(terms.lease_timeout * 1000),
-        witnesses={o.entry_key: o.witness for page in pages for o in page.open if o.witness},
-        refresh=any(page.mode is Mode.REFRESH for page in pages),
+        witnesses={each.entry_key: each.witness for _, each in batch if each.witness},
+        refresh=any(page.mode is Mode.REFRESH for page in candidates),
     )
-    for page, raw_epoch, replies in zip(pages, claimed.epochs, claimed.replies, strict=True):
-        candidates, page.open = page.open, []
+    for (page, opened), raw_epoch, replies in zip(
+        candidates.items(), claimed.epochs, claimed.replies, strict=True
+    ):
         page.epoch = entries.parse_epoch(page.source.epoch_key, raw_epoch)
-        for candidate, reply in zip(candidates, replies, strict=True):
+        page.open = page.open[len(opened) :]
+        for candidate, reply in zip(opened, replies, strict=True):
             _take_reply(page, candidate, reply, claimed.now, terms)
-    return Lease(token, claimed.now)
 
 
-def _claim_group(page: Page) -> ClaimGroup:
+def _claim_group(page: Page, opened: list[Open]) -> ClaimGroup:
     source = page.source
     kept = max(SCHEMA_KEPT, 2 * (source.ttl + source.tolerance))
-    entry_keys = [candidate.entry_key for candidate in page.open]
+    entry_keys = [candidate.entry_key for candidate in opened]
     return ClaimGroup(source.epoch_key, source.schema, entry_keys, round(kept * 1000))
 
 
 def _take_reply(page: Page, candidate: Open, reply: Grant | bytes, now: int, terms: Terms) -> None:
-    if reply is Grant.REFUSED:
+    if reply is Grant.REFUSED or page.epoch is None:
         page.direct.append(candidate.key)
     elif isinstance(reply, Grant):
-        page.leased[candidate.key] = candidate.entry_key
+        page.leased[candidate.key] = Held(candidate.entry_key, page.epoch.id, now)
         if reply is Grant.PRIMARY_LEASE:
             page.primary.add(candidate.key)
     else:  # Somebody was quicker; what stands there now is newer than our distrust.
-        page.mode = Mode.TRUST
+        page.mode, still_open = Mode.TRUST, page.open
+        page.open = []
         sort_one(page, candidate.key, candidate.entry_key, reply, now, terms)
         page.direct += [again.key for again in page.open]
-        page.open = []
+        page.open = still_open
 
 
 # Load and fill: one query per source, in a statement after the claim.
 
 
-def _load(pages: list[Page], lease: Lease | None, terms: Terms) -> Steps[None]:
+def _load(pages: list[Page], token: bytes | None, terms: Terms) -> Steps[None]:
     wanted = [(page, request) for page in pages for request in _load_requests(page)]
     if not wanted:
         return
     try:
         loaded = yield Load([request for _, request in wanted])
     except LoadFailed as exc:
-        back = [(page, FillItem(k, b"", 0)) for page in pages for k in page.leased.values()]
-        yield from _fill(back, lease, terms)
+        back = [(p, FillItem(h.entry_key, b"", 0)) for p in pages for h in p.leased.values()]
+        yield from _fill(back, token, terms)
         source, keys = exc.source, exc.keys
         raise ReferenceUnavailable(source.family.reference, list(keys)) from exc
     items = []
@@ -187,12 +190,12 @@ def _load(pages: list[Page], lease: Lease | None, terms: Terms) -> Steps[None]:
         terms.emit(Loaded(page.source.family.reference, len(request.keys)))
         for key in request.keys:
             payload = _take_row(page, key, rows.get(key), terms)
-            if lease is not None and key in page.leased:
-                item = _fill_item(page, key, payload if storable else None, lease, terms)
+            if key in page.leased:
+                item = _fill_item(page, key, payload if storable else None, terms)
                 items.append((page, item))
     for page in pages:
         page.leased, page.primary, page.direct = {}, set(), []
-    yield from _fill(items, lease, terms)
+    yield from _fill(items, token, terms)
 
 
 def _load_requests(page: Page) -> list[LoadRequest]:
@@ -228,39 +231,38 @@ def _take_row(page: Page, key: Key, row: tuple[Any, ...] | None, terms: Terms) -
     return payload
 
 
-def _fill_item(page: Page, key: Key, payload: bytes | None, lease: Lease, terms: Terms) -> FillItem:
-    source, entry_key = page.source, page.leased[key]
+def _fill_item(page: Page, key: Key, payload: bytes | None, terms: Terms) -> FillItem:
+    """The entry for a loaded row; stamped with the epoch that its own claim saw."""
+    source, held = page.source, page.leased[key]
     is_absent = page.rows[key] is ABSENT
     ttl = source.negative_ttl if is_absent else source.ttl
     fresh_ms = round(1000 * ttl * (1 - terms.jitter * terms.chance()))
-    if payload is None or page.epoch is None or fresh_ms <= 0:
-        return FillItem(entry_key, b"", 0)
+    if payload is None or fresh_ms <= 0:
+        return FillItem(held.entry_key, b"", 0)
     entry = Entry(
         entries.ABSENT if is_absent else entries.VALUE,
-        epoch=page.epoch.id,
-        at=lease.at,
-        until=lease.at + fresh_ms,
+        epoch=held.epoch,
+        at=held.at,
+        until=held.at + fresh_ms,
         body=payload,
     )
     keep_ms = fresh_ms + round(1000 * source.tolerance)
-    return FillItem(entry_key, entries.pack(entry_key, entry), keep_ms)
+    return FillItem(held.entry_key, entries.pack(held.entry_key, entry), keep_ms)
 
 
-def _fill(items: list[tuple[Page, FillItem]], lease: Lease | None, terms: Terms) -> Steps[None]:
+def _fill(items: list[tuple[Page, FillItem]], token: bytes | None, terms: Terms) -> Steps[None]:
     """Offer what was loaded; the callers have their answer whether or not it is taken."""
-    if lease is None or not items:
+    if token is None:
         return
-    try:
-        filled = yield Fill(lease.token, [item for _, item in items])
-    except StoreUnavailable as exc:
-        terms.emit(StoreFailed("", "fill", str(exc)))
-        return
-    for (page, item), stored in zip(items, filled.stored, strict=True):
-        page.filled += bool(item.raw and stored)
-    refused = Counter(
-        page.source.family.reference
-        for (page, _), stored in zip(items, filled.stored, strict=True)
-        if not stored
-    )
-    for reference, keys in refused.items():
+    refused: Counter[str] = Counter()
+    for batch in in_batches(items, SCRIPT_KEYS):
+        try:
+            filled = yield Fill(token, [item for _, item in batch])
+        except StoreUnavailable as exc:
+            terms.emit(StoreFailed("", "fill", str(exc)))
+            return
+        for (page, item), stored in zip(batch, filled.stored, strict=True):
+            page.filled += bool(item.raw and stored)
+            refused[page.source.family.reference] += not stored
+    for reference, keys in (+refused).items():
         terms.emit(FillRefused(reference, keys))

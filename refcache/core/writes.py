@@ -1,11 +1,14 @@
 """The protocol of writes: mark before the row is written, release after an acknowledged end."""
 
-from collections.abc import Callable, Generator, MutableMapping, Sequence
+from collections.abc import Callable, Generator, Iterator, MutableMapping, Sequence
 from typing import Any, NamedTuple
 
+from refcache.core.batches import in_batches
 from refcache.core.keys import Family
 from refcache.core.operations import Mark, Operation, Release, WriteGroup, Written
 from refcache.core.terms import Terms
+
+SCRIPT_TEXTS = 200  # of one script call; each is a key for every schema that is alive
 
 KnownSchemas = MutableMapping[bytes, tuple[bytes, ...]]
 """Per epoch key the schemas that this process believes to be alive; a reply corrects it."""
@@ -58,12 +61,26 @@ def _repeated(
     operation: Callable[[list[WriteGroup]], Operation],
 ) -> Generator[Operation, Any, None]:
     """Perform until the schemas that it was given are the ones alive."""
-    while touched:
-        reply = yield operation([_group(each, known) for each in touched])
-        if reply.outdated is None:
-            return
-        for each, schemas in zip(touched, reply.outdated, strict=True):
-            known[each.family.epoch_key] = schemas
+    for batch in _batches(touched):
+        outdated: Sequence[tuple[bytes, ...]] | None = ()
+        while outdated is not None:
+            reply = yield operation([_group(each, known) for each in batch])
+            outdated = reply.outdated
+            for each, schemas in zip(batch, outdated or (), strict=False):
+                known[each.family.epoch_key] = schemas
+
+
+def _batches(touched: Sequence[Touched]) -> Iterator[list[Touched]]:
+    """All in one call where that is short; else in slices of each reference's entries."""
+    if sum(len(each.texts) for each in touched) <= SCRIPT_TEXTS:
+        if touched:
+            yield list(touched)
+        return
+    for each in touched:
+        if each.whole:
+            yield [each._replace(texts=())]
+        for texts in in_batches(each.texts, SCRIPT_TEXTS):
+            yield [each._replace(texts=tuple(texts), whole=False)]
 
 
 def _group(touched: Touched, known: KnownSchemas) -> WriteGroup:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from django.db import connections
@@ -84,10 +83,3 @@ def _sliced(rows: Any, size: int) -> Iterator[tuple[Any, ...]]:
     while chunk:
         yield from chunk
         chunk = list(rows.filter(pk__gt=chunk[-1][0])[:size])
-
-
-def in_batches(keys: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """As `itertools.batched`, which Python 3.11 does not have."""
-    iterator = iter(keys)
-    while batch := list(islice(iterator, size)):
-        yield batch

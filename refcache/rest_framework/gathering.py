@@ -92,7 +92,7 @@ def _relation(model: type[Model], name: str) -> Any:
     """The relation of *model* behind the attribute *name*; None where it is none."""
     for field in model._meta.get_fields():
         accessor = getattr(field, "get_accessor_name", lambda: None)()
-        if field.is_relation and name in (field.name if accessor is None else accessor,):
+        if field.is_relation and name == (field.name if accessor is None else accessor):
             return field
     return None
 

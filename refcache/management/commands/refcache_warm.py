@@ -5,6 +5,7 @@ import time
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -19,7 +20,7 @@ from refcache.registry import references
 INTERRUPTED = 130  # what shells report for a program that Ctrl-C ended
 HEADINGS = ("reference", "keys", "loaded", "stored", "absent", "seconds", "rows/s")
 
-Progress = Callable[[WarmCounts], None]
+Progress = Callable[[int], None]
 
 
 class Command(BaseCommand):
@@ -100,7 +101,7 @@ class Command(BaseCommand):
         def keep(so_far: WarmCounts) -> None:
             nonlocal counts
             counts = so_far
-            show(so_far)
+            show(so_far.seen)
 
         try:
             total = reference.count() if keys is None else len(keys)
@@ -137,13 +138,9 @@ def progress_bar(name: str, total: int) -> Iterator[Progress]:
     if not sys.stderr.isatty() or not find_spec("rich"):
         yield lambda _: None
         return
-    from rich.console import Console  # noqa: PLC0415 - optional
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn  # noqa: PLC0415 - optional
-
-    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(name, total=total)
-        yield lambda counts: bar.update(task, completed=counts.seen)
+    # By name: rich is optional.
+    with import_module("refcache.contrib.progress").progress_bar(name, total) as show:
+        yield show
 
 
 def _positive(text: str) -> int:

@@ -4,6 +4,7 @@ All declarations are planned together, because a row that several of them span i
 which holds what any of them needs.
 """
 
+import re
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -155,8 +156,7 @@ class Draft:
 
     def _spanned(self, below: Branch, spanned: dict[str, Rows]) -> Rows:
         using = self.declaration.using
-        # '~' begins no declared name.
-        name = f"~{below.model._meta.label_lower}" + (f"~{using.lower()}" if using else "")
+        name = spanned_name(below.model, using)
         if name not in spanned:
             origin = origin_of(below.model, using, {})
             forever = float("inf")
@@ -198,6 +198,14 @@ class Draft:
                 spans=tuple(self._spans(below, target, spanned, made)),
             )
             yield Span(rows.position(relation), node)
+
+
+def spanned_name(model: ModelClass, using: str | None) -> str:
+    """What the entries of rows are called that are only spanned; `~` begins no declared name."""
+    name = f"~{model._meta.label_lower}"
+    if using is None:
+        return name
+    return f"{name}~" + re.sub("[^a-z0-9_.-]", lambda other: f"~{ord(other[0]):x}", using)
 
 
 def leaves(tree: Branch) -> list[AnyField]:

@@ -1,6 +1,8 @@
 """Marks and releases: the protocol's writes, performed at the right moment of a transaction."""
 
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from django.db import connections
@@ -14,6 +16,8 @@ from refcache.core.writes import KnownSchemas, Touched, mark, release
 from refcache.reading.origin import is_in_transaction
 from refcache.writing.transactions import Transactions
 
+RETRY_AFTER = 1.0  # seconds; each attempt costs a caller the store's timeout
+
 
 class Invalidation:
     """Keeps the store in step with what this process writes."""
@@ -22,6 +26,7 @@ class Invalidation:
         self._perform = perform
         self._terms = terms
         self._known: KnownSchemas = {}
+        self._retry_at = 0.0
         self._transactions = Transactions(terms.token, self.release)
 
     def before_write(self, alias: str, touched: Sequence[Touched]) -> bytes | None:
@@ -57,6 +62,7 @@ class Invalidation:
         try:
             run(release(merged, token, self._terms, self._known), self._perform)
         except StoreUnavailable as exc:
+            self._retry_at = time.monotonic() + RETRY_AFTER
             self._transactions.dropped.append((token, list(touched)))
             self._tell_failure("release", merged, exc)
             return
@@ -65,17 +71,14 @@ class Invalidation:
 
     @property
     def has_dropped(self) -> bool:
-        return bool(self._transactions.dropped)
+        """Whether there are releases to make up for, and the store may be there for them."""
+        return bool(self._transactions.dropped) and time.monotonic() >= self._retry_at
 
     def release_dropped(self) -> None:
         """Release what rollbacks have left, and what the store could not be told."""
-        dropped = self._transactions.dropped
-        for _ in range(len(dropped)):
-            try:
-                token, touched = dropped.popleft()
-            except IndexError:  # Another thread was quicker.
-                return
-            self.release(token, touched)
+        while self.has_dropped:
+            with suppress(IndexError):  # Another thread was quicker.
+                self.release(*self._transactions.dropped.popleft())
 
     def _mark(self, token: bytes, touched: Sequence[Touched]) -> None:
         if not touched:

@@ -1,7 +1,7 @@
 """Snapshots on rows of any kind: instances, dictionaries, dataclasses."""
 
 import copy
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from inspect import getattr_static
 from typing import Any, NamedTuple
 
@@ -52,18 +52,27 @@ def key_of(row: Any, key: Key) -> Any:
     return row[key] if isinstance(row, Mapping) else getattr(row, key)
 
 
+def check_names(rows: Iterable[Any], names: Iterable[str]) -> None:
+    """Refuse names that are taken, before the first row is changed.
+
+    Raises:
+        TypeError: One of *rows* has one of *names* already.
+    """
+    for row in rows:
+        for name in names:
+            if _is_taken(row, name):
+                raise TypeError(
+                    f"attach() cannot put {name!r} on {type(row).__name__}: the name is taken. "
+                    f'Choose another one, as in attach(rows, {name}_row=("{name}", …)).'
+                )
+
+
 def with_values(row: Any, values: Mapping[str, Any]) -> Any:
     """*row* with *values* on it: itself, or its copy where it is a frozen dataclass.
 
     Raises:
-        TypeError: A name is taken, or the row takes no further names.
+        TypeError: The row takes no further names.
     """
-    for name in values:
-        if _is_taken(row, name):
-            raise TypeError(
-                f"attach() cannot put {name!r} on {type(row).__name__}: the name is taken. "
-                f'Choose another one, as in attach(rows, {name}_row=("{name}", …)).'
-            )
     if isinstance(row, MutableMapping):
         row.update(values)
         return row

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.core.cache import InvalidCacheBackendError, caches
+from django.core.cache.backends.base import default_key_func
 from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 - Django's
@@ -31,25 +32,35 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 
 @register(Tags.caches)
 def check_cache(**_: Any) -> list[CheckMessage]:
-    """E002: the alias cannot serve; W001: it serves this process only."""
+    """E002: the alias cannot serve; W001: it serves this process only; W002: its keys may vary."""
     if check_settings():
         return []
     alias = conf().cache
     try:
         place_of(conf())
         key_prefix(alias)
-    except (ImproperlyConfigured, InvalidCacheBackendError) as exc:
+    except (ImproperlyConfigured, InvalidCacheBackendError, ImportError) as exc:
         return [Error(str(exc), id="refcache.E002")]
+    found: list[CheckMessage] = []
+    if caches[alias].key_func is not default_key_func:
+        found.append(
+            Warning(
+                f"CACHES[{alias!r}] has a KEY_FUNCTION of its own: refcache asks it once for its "
+                "prefix, so one that depends on the request (as for tenants) would mix them up.",
+                hint="Give refcache an alias without KEY_FUNCTION, and a reference per database.",
+                id="refcache.W002",
+            )
+        )
     if isinstance(caches[alias], LocMemCache | DummyCache):
-        return [
+        found.append(
             Warning(
                 f"REFCACHE['CACHE'] names {alias!r}, which is no Redis: every process keeps a "
                 "store of its own, and other processes' writes do not reach it.",
                 hint="Fine for development; in production name an alias of django_redis.",
                 id="refcache.W001",
             )
-        ]
-    return []
+        )
+    return found
 
 
 @register(Tags.models)

@@ -80,7 +80,7 @@ def _checked(name: str, value: Any) -> Any:
         raise ImproperlyConfigured(f"REFCACHE[{name!r}] is {value!r}: give a whole number >= 1.")
     if key == "jitter" and not (isinstance(value, int | float) and 0 <= value < 1):
         raise ImproperlyConfigured(f"REFCACHE['JITTER'] is {value!r}: give 0 <= number < 1.")
-    if key == "cache" and value not in settings.CACHES:
+    if key == "cache" and not (isinstance(value, str) and value in settings.CACHES):
         known = ", ".join(settings.CACHES)
         raise ImproperlyConfigured(
             f"REFCACHE['CACHE'] names {value!r}, which is no alias of CACHES (known: {known})."

@@ -29,6 +29,7 @@ from redis.sentinel import SentinelConnectionPool
 from refcache.conf import Conf
 from refcache.reading.backend import Store
 from refcache.tiers.memory import MemoryStore
+from refcache.tiers.null import NullStore
 from refcache.tiers.redis_store import RedisStore
 
 # A connection that died while it was idle is opened anew, once; a server that is silent is not
@@ -78,7 +79,9 @@ def place_of(conf: Conf) -> Place:
     """
     cache = caches[conf.cache]
     prefix = key_prefix(conf.cache)
-    if isinstance(cache, LocMemCache | DummyCache):
+    if isinstance(cache, DummyCache):
+        return Place(NullStore(), prefix)
+    if isinstance(cache, LocMemCache):
         return Place(MemoryStore(), prefix)
     _check_backend(conf.cache, cache)
     pool = _own_pool(conf.cache, conf)
@@ -105,24 +108,38 @@ def _own_pool(alias: str, conf: Conf) -> redis.ConnectionPool:
     """A pool to the alias's primary, made by the connection factory that its options name."""
     configured: dict[str, Any] = settings.CACHES[alias]
     options: dict[str, Any] = dict(configured.get("OPTIONS", {}))
-    for name in ("SOCKET_TIMEOUT", "SOCKET_CONNECT_TIMEOUT"):
-        options.pop(name, None)
+    timeouts = {"socket_timeout": conf.timeout, "socket_connect_timeout": conf.connect_timeout}
     options["CONNECTION_POOL_KWARGS"] = {
         **options.get("CONNECTION_POOL_KWARGS", {}),
         "max_connections": conf.max_connections,
-        "socket_timeout": conf.timeout,
-        "socket_connect_timeout": conf.connect_timeout,
+    }
+    options["SENTINEL_KWARGS"] = {**timeouts, **options.get("SENTINEL_KWARGS", {})}
+    location = configured["LOCATION"]
+    addresses = location.split(",") if isinstance(location, str) else location
+    try:
+        factory = get_connection_factory(options=options)
+        # The first address is the primary's; django-redis reads from the others.
+        pool: redis.ConnectionPool = factory.get_connection_pool(
+            factory.make_connection_params(addresses[0])
+        )
+    except (ImportError, ValueError) as exc:
+        raise ImproperlyConfigured(f"CACHES[{alias!r}] cannot be connected to: {exc}") from exc
+    _have_own_way(pool, conf, timeouts)
+    return pool
+
+
+def _have_own_way(pool: redis.ConnectionPool, conf: Conf, timeouts: dict[str, float]) -> None:
+    """What refcache relies on, whatever the address's query or the options say."""
+    pool.max_connections = conf.max_connections
+    if isinstance(pool, redis.BlockingConnectionPool):
+        pool.timeout = conf.timeout
+    for name in ("retry_on_timeout", "retry_on_error"):
+        pool.connection_kwargs.pop(name, None)
+    pool.connection_kwargs |= timeouts
+    pool.connection_kwargs |= {
         "decode_responses": False,
         "retry": Retry(NoBackoff(), RETRIES, supported_errors=(redis.ConnectionError,)),
     }
-    factory = get_connection_factory(options=options)
-    location = configured["LOCATION"]
-    addresses = location.split(",") if isinstance(location, str) else location
-    # The first address is the primary's; django-redis reads from the others.
-    pool: redis.ConnectionPool = factory.get_connection_pool(
-        factory.make_connection_params(addresses[0])
-    )
-    return pool
 
 
 def _check_backend(alias: str, cache: BaseCache) -> None:
@@ -164,4 +181,13 @@ def _async_sentinel_pool(pool: SentinelConnectionPool, **kwargs: Any) -> AsyncSe
     known = [each.connection_pool.connection_kwargs for each in manager.sentinels]
     addresses = [(each["host"], each["port"]) for each in known]
     sentinel = AsyncSentinel(addresses, sentinel_kwargs=manager.sentinel_kwargs)  # type: ignore[no-untyped-call]  # theirs
-    return AsyncSentinelPool(pool.service_name, sentinel, **kwargs)  # type: ignore[no-untyped-call]  # theirs
+    return _SentinelPool(pool.service_name, sentinel, **kwargs)  # type: ignore[no-untyped-call]  # theirs
+
+
+class _SentinelPool(AsyncSentinelPool):
+    """Ends with its connections to the sentinels; redis-py's leaves them open."""
+
+    async def disconnect(self, inuse_connections: bool = True) -> None:  # noqa: FBT001, FBT002 - theirs
+        await super().disconnect(inuse_connections)
+        for each in self.sentinel_manager.sentinels:
+            await each.aclose()

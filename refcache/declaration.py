@@ -1,6 +1,6 @@
 """What `register` was told, checked for what can be checked without a model."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -64,18 +64,20 @@ def declare(
 
 
 def _names(parameter: str, value: Any) -> tuple[str, ...]:
-    if isinstance(value, str) or not all(isinstance(each, str) for each in value) or not value:
+    names = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else ()
+    if not names or not all(isinstance(name, str) for name in names):
         raise InvalidReference(
             f"{parameter}={value!r} is no list of field names: give at least one, as in "
             f'{parameter}=["name"].'
         )
-    return tuple(value)
+    return names
 
 
 def _check(declaration: Declaration) -> None:
-    if not NAME.fullmatch(declaration.name) or declaration.name.startswith("~"):
+    name: object = declaration.name
+    if not isinstance(name, str) or not NAME.fullmatch(name) or name.startswith("~"):
         raise InvalidReference(
-            f"{declaration.name!r} cannot name a reference: use a-z, 0-9, '_', '.' and '-', as in "
+            f"{name!r} cannot name a reference: use a-z, 0-9, '_', '.' and '-', as in "
             "name='customer'."
         )
     if declaration.ttl == 0:
@@ -89,4 +91,20 @@ def _check(declaration: Declaration) -> None:
         raise InvalidReference(
             f"Reference {declaration.name!r} has staleness={declaration.staleness!r}: give a "
             "refcache.Staleness."
+        )
+    _check_foreign(declaration)
+
+
+def _check_foreign(declaration: Declaration) -> None:
+    missing: object = declaration.missing
+    if missing is not None and not callable(missing):
+        raise InvalidReference(
+            f"Reference {declaration.name!r} has missing={missing!r}: give a function of the key "
+            'that gives the fields, as in missing=lambda key: {"name": "Unknown"}.'
+        )
+    lookups: object = declaration.filter
+    if not isinstance(lookups, Mapping) or not all(isinstance(each, str) for each in lookups):
+        raise InvalidReference(
+            f"Reference {declaration.name!r} has filter={lookups!r}: give a dictionary of "
+            'lookups, as in filter={"is_active": True}.'
         )

@@ -20,14 +20,14 @@ class Provenance:
     Args:
         tier: `database` where any part of it was loaded for this read.
         age: Seconds since its oldest part was loaded; 0.0 for one that this read loaded.
-        is_stale: Whether it was past its TTL, and served under the declared tolerance.
-        is_absent: Whether there is no such row.
+        stale: Whether it was past its TTL, and served under the declared tolerance.
+        absent: Whether there is no such row.
     """
 
     tier: Tier
     age: float
-    is_stale: bool
-    is_absent: bool
+    stale: bool
+    absent: bool
 
 
 class Lookup(Mapping[Key, Snapshot]):
@@ -79,6 +79,6 @@ class Lookup(Mapping[Key, Snapshot]):
         return Provenance(
             tier="database" if trace.is_loaded else "redis",
             age=0.0 if trace.is_loaded else trace.age_ms / 1000,
-            is_stale=False,
-            is_absent=row is ABSENT,
+            stale=False,
+            absent=row is ABSENT,
         )

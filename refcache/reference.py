@@ -6,12 +6,11 @@ from typing import Protocol, TypeVar
 from asgiref.sync import sync_to_async
 
 from refcache.core.batches import in_batches
+from refcache.core.composition import resolve
 from refcache.core.exceptions import InvalidKey
 from refcache.core.keys import Key
-from refcache.core.pages import Ask, Mode
-from refcache.core.protocol import answer
+from refcache.core.pages import Mode
 from refcache.core.snapshots import Snapshot
-from refcache.core.sources import ABSENT, Source
 from refcache.core.terms import Steps, Terms
 from refcache.core.writes import Touched
 from refcache.lookup import Lookup
@@ -33,7 +32,7 @@ from refcache.reading.warming import (
     warm_batch,
 )
 from refcache.writing.invalidation import Invalidation
-from refcache.writing.touching import touched_rows
+from refcache.writing.touching import touched_by_read, touched_rows
 
 T = TypeVar("T")
 
@@ -130,22 +129,31 @@ class Reference:
         return stand_in(self.plan, key)
 
     def invalidate(self, *keys: object) -> None:
-        """Drop what is stored of these rows; in a transaction, others see no old value after it.
+        """Drop what is stored of these rows, and of rows that they span.
 
-        For writes that Django's signals did not see.
+        For writes that Django's signals did not see. In a transaction: now, and at its end.
         """
         plan = self.plan
         cast = [plan.cast(key) for key in keys if not is_null(key)]
-        index = plan.node.index
-        primary = cast if index is None else self._primary_keys(index, cast)
-        self._invalidate([touched_rows(plan.node, cast, primary)])
+        if plan.node.index is None and not plan.node.spans:
+            self._invalidate([touched_rows(plan.node, cast, cast)])
+            return
+        # Other rows are part of it: those that the store believes in, and those of the database.
+        touched: list[Touched] = []
+        for mode in (Mode.TRUST, Mode.RELOAD):
+            steps = resolve([(plan.node, cast)], self._registry.terms, mode)
+            touched += touched_by_read(self._registry.run(steps)[0])
+        self._invalidate(touched)
 
     async def ainvalidate(self, *keys: object) -> None:
         await sync_to_async(self.invalidate)(*keys)
 
     def invalidate_all(self) -> None:
-        """Drop everything that is stored of this reference, in O(1): a new epoch."""
-        self._invalidate([Touched(self.plan.node.rows.family, (), whole=True)])
+        """Drop everything that is stored of this reference, and of rows that it spans.
+
+        In O(1), by a new epoch for each.
+        """
+        self._invalidate([Touched(family, (), whole=True) for family in self.plan.node.families()])
 
     async def ainvalidate_all(self) -> None:
         await sync_to_async(self.invalidate_all)()
@@ -179,30 +187,24 @@ class Reference:
     def _invalidate(self, touched: list[Touched]) -> None:
         self._registry.invalidation.invalidate(self.alias, touched)
 
-    def _primary_keys(self, index: Source, keys: list[Key]) -> list[Key]:
-        """The rows that have these keys, and those that the store believes to have them."""
-        found: set[Key] = set()
-        for mode in (Mode.TRUST, Mode.RELOAD):
-            page = self._registry.run(answer([Ask(index, keys, mode)], self._registry.terms))[0]
-            found.update(page.rows.values())
-        return list(found - {ABSENT})
-
     def _one(self, key: object, on_missing: OnMissing) -> Steps[Snapshot | None]:
-        found = yield from self._answer([key])
+        plan = self.plan
+        found = yield from self._answer(plan, [key])
         if found.keys.errors:
             raise next(iter(found.keys.errors.values()))
-        return next(iter(snapshots(self.plan, found, on_missing).values()), None)
+        return next(iter(snapshots(plan, found, on_missing).values()), None)
 
     def _many(self, keys: Iterable[object], on_missing: OnMissing) -> Steps[dict[Key, Snapshot]]:
-        found = yield from self._answer(keys)
-        return snapshots(self.plan, found, on_missing)
+        plan = self.plan
+        found = yield from self._answer(plan, keys)
+        return snapshots(plan, found, on_missing)
 
     def _lookup(self, keys: Iterable[object], on_missing: OnMissing) -> Steps[Lookup]:
-        found = yield from self._answer(keys)
-        return as_lookup(self.plan, found, on_missing)
-
-    def _answer(self, keys: Iterable[object]) -> Steps[Answer]:
         plan = self.plan
+        found = yield from self._answer(plan, keys)
+        return as_lookup(plan, found, on_missing)
+
+    def _answer(self, plan: Plan, keys: Iterable[object]) -> Steps[Answer]:
         found = yield from answers([(plan, keys)], self._registry.terms)
         return found[0]
 

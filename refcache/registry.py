@@ -11,7 +11,7 @@ from django.apps import apps
 from django.core.signals import setting_changed
 from django.db.models import Model
 
-from refcache.attaching import Attachment, attachments, key_of, with_values
+from refcache.attaching import Attachment, attachments, check_names, key_of, with_values
 from refcache.connections import Place
 from refcache.core.drivers import arun, run
 from refcache.core.events import EventCounts, Observer, Observers, log_troubles
@@ -24,7 +24,7 @@ from refcache.lookup import Lookup
 from refcache.reading.answers import OnMissing, answers, is_null
 from refcache.reading.models import find_model
 from refcache.reading.paths import branch
-from refcache.reading.planning import Plan, Plans, plan_all
+from refcache.reading.planning import Plan, Plans, check_alias, plan_all
 from refcache.reference import Reference, as_lookup
 from refcache.runtime import Runtime, make_runtime
 from refcache.writing.invalidation import Invalidation
@@ -186,12 +186,13 @@ class ReferenceCache:
     def _attached(
         self, rows: list[T], asked: list[Attachment], found: dict[str, Lookup]
     ) -> list[T]:
-        return [
-            with_values(
-                row, {each.name: self._of(row, each, found[each.reference]) for each in asked}
-            )
-            for row in rows
-        ]
+        check_names(rows, [each.name for each in asked])
+        done: dict[int, T] = {}  # The same object may stand in several places.
+        for row in rows:
+            if id(row) not in done:
+                values = {each.name: self._of(row, each, found[each.reference]) for each in asked}
+                done[id(row)] = with_values(row, values)
+        return [done[id(row)] for row in rows]
 
     def _of(self, row: Any, attachment: Attachment, lookup: Lookup) -> Snapshot | None:
         key = key_of(row, attachment.key)
@@ -221,11 +222,12 @@ class ReferenceCache:
             InvalidReference: Its declaration cannot work.
         """
         plans = self._planned()
-        if (error := self.errors.get(name)) is not None:
-            raise error
-        if name not in plans.plans:
+        plan = plans.plans.get(name)
+        if plan is None:
             self[name]
-        return plans.plans[name]
+            raise self.errors[name]
+        check_alias(plan)
+        return plan
 
     @property
     def errors(self) -> dict[str, InvalidReference]:
@@ -246,9 +248,10 @@ class ReferenceCache:
 
     @property
     def runtime(self) -> Runtime:
+        if (made := self._runtime) is not None:
+            return made
         with self._lock:
-            if self._runtime is None:
-                self._runtime = make_runtime(self.emit, self._place)
+            self._runtime = self._runtime or make_runtime(self.emit, self._place)
             return self._runtime
 
     def emit(self, event: Any) -> None:
@@ -271,13 +274,22 @@ class ReferenceCache:
         return await arun(steps, self.runtime.backend.aperform)
 
     def _planned(self) -> Plans:
+        if (planned := self._plans) is not None:
+            return planned
         with self._lock:
-            if self._plans is None:
-                self._plans = plan_all(self._declarations.values(), self.runtime.prefix)
+            declarations = self._declarations.values()
+            self._plans = self._plans or plan_all(declarations, self.runtime.prefix)
             return self._plans
 
     def _on_setting_changed(self, *, setting: str, **_: object) -> None:
-        if setting in ("REFCACHE", "CACHES", "DATABASES", "USE_TZ", "TIME_ZONE"):
+        if setting in (
+            "REFCACHE",
+            "CACHES",
+            "DATABASES",
+            "DATABASE_ROUTERS",
+            "USE_TZ",
+            "TIME_ZONE",
+        ):
             with self._lock:
                 self._plans = self._runtime = None
 

@@ -3,9 +3,7 @@
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
-from drf_spectacular.plumbing import build_object_type
-
-from refcache.registry import references
+from drf_spectacular.plumbing import append_meta, build_object_type
 
 
 class ReferenceFieldExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # theirs
@@ -14,11 +12,18 @@ class ReferenceFieldExtension(OpenApiSerializerFieldExtension):  # type: ignore[
     target_class = "refcache.rest_framework.fields.ReferenceField"
 
     def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
-        plan = references.plan(self.target.reference)
+        plan = self.target.plan
+        of_model = auto_schema._map_model_field  # noqa: SLF001 - as their own extensions do
         properties = {
-            name: {**auto_schema._map_model_field(column, direction), "nullable": True}  # noqa: SLF001 - as their own extensions do
+            name: _nullable(of_model(column, direction))
             for name, column in zip(plan.declaration.fields, plan.columns, strict=True)
         }
         if self.target.field is not None:
             return properties[self.target.field]
-        return build_object_type(properties) | {"nullable": True}
+        return _nullable(build_object_type(properties))
+
+
+def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
+    """A missing row has no values; from OpenAPI 3.1 on, null is a type among others."""
+    is_nullable = "null" in schema.get("type", ()) or {"type": "null"} in schema.get("oneOf", ())
+    return schema if is_nullable else append_meta(schema, {"nullable": True})

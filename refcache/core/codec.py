@@ -42,6 +42,11 @@ class RowCodec:
         self._head = slice(len(self._header))
 
     @property
+    def is_direct(self) -> bool:
+        """Whether all values are of immutable types that MessagePack decodes to by itself."""
+        return self._decode_direct is not None
+
+    @property
     def signature(self) -> str:
         """What two codecs have in common that read each other's payloads."""
         return ",".join(f"{column.name}:{column.kind.signature}" for column in self.columns)
@@ -64,14 +69,13 @@ class RowCodec:
             Undecodable: It is not a payload of these columns, whatever else it may be.
         """
         try:
-            # A Struct would ignore items beyond its fields.
-            if payload[self._head] != self._header:
-                raise ValueError(f"a row has {len(self.columns)} items")
             if self._decode_direct is not None:
                 try:
                     return self._decode_direct(payload)
                 except msgspec.ValidationError:
                     pass  # Some kinds have a second raw form, such as integers beyond 64 bits.
+            if payload[self._head] != self._header:
+                raise ValueError(f"a row has {len(self.columns)} items")
             values = self._decode_raw(payload)
             return self._make(
                 *[restore(raw) for restore, raw in zip(self._restorers, values, strict=True)]

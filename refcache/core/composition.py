@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from refcache.core.entries import number
-from refcache.core.keys import Key
+from refcache.core.keys import Family, Key
 from refcache.core.pages import Ask, Mode, Page
 from refcache.core.protocol import answer
 from refcache.core.sources import ABSENT, Source
@@ -20,7 +20,7 @@ T = TypeVar("T")
 Asking = Generator[list[Ask], list[Page], T]
 
 MODES = tuple(Mode)
-RELOADS = 2  # of a doubtful index entry: once, and once more for a key that moves meanwhile
+RELOADS = 2  # of a doubtful index entry; the second for a key that moves meanwhile
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +54,11 @@ class Node:
     build: Callable[[Key, list[Any]], Any] | None = None
     slots: int = 0
 
+    def families(self) -> list[Family]:
+        """The entries that snapshots are made of, those of spanned rows too."""
+        below = [family for span in self.spans for family in span.node.families()]
+        return list(dict.fromkeys([self.rows.family, *below]))
+
 
 class Trace(NamedTuple):
     """Where an answer came from: the database at least in part; and the age of its oldest part."""
@@ -67,9 +72,10 @@ class Gathered:
     """What was found for one node: rows by the key asked for, `ABSENT` where there is none."""
 
     node: Node
-    rows: Mapping[Key, Any] = field(default_factory=dict)
-    pages: list[Page] = field(default_factory=list)
-    primary: Mapping[Key, Key] | None = None  # where the key that was asked for is not it
+    rows: dict[Key, Any] = field(default_factory=dict)
+    pages: list[Page] = field(default_factory=list)  # by primary key
+    index_pages: list[Page] = field(default_factory=list)  # by the key that was asked for
+    primary: dict[Key, Key] = field(default_factory=dict)  # to the one from the other
     spanned: list["Gathered"] = field(default_factory=list)
 
     def compose(self, key: Key) -> Any:
@@ -102,9 +108,10 @@ class Gathered:
 
     def traces(self, key: Key) -> Iterable[Trace]:
         """A trace per entry that the answer for *key* was made of."""
-        names = {key, self.primary.get(key, key)} if self.primary is not None else {key}
-        for page in self.pages:
-            for name in names & page.rows.keys():
+        pk = self.primary.get(key, key)
+        asked = [(page, key) for page in self.index_pages] + [(page, pk) for page in self.pages]
+        for page, name in asked:
+            if name in page.rows:
                 raw = page.stored.get(name)
                 yield Trace(raw is None, page.read_at - number(raw[32:38]) if raw else 0)
         if self.spanned and self.rows[key] is not ABSENT:
@@ -172,29 +179,35 @@ def _spanned_keys(span: Span, rows: Mapping[Key, Any]) -> list[Key]:
 def _through_index(node: Node, index: Source, keys: Sequence[Key], mode: Mode) -> Asking[Gathered]:
     """Rows by another key than the primary one.
 
-    The index is a hint: a row that no longer has the key that was asked for is a miss, and both
-    are read again. An index entry that says "absent" is none, and so is a row that is absent.
+    The index is a hint. A row that no longer has the key that was asked for is a miss, and both
+    are loaded again. A row that is absent may have left its key to another one after the index
+    was read: so the index is read again, and believed when it has not changed.
     """
-    found = Gathered(node, rows := dict.fromkeys(keys, ABSENT), [], primary := {})
-    for each in (mode, *[Mode.RELOAD] * RELOADS):
-        index_page = (yield [Ask(index, keys, each)])[0]
-        led = {key: pk for key, pk in index_page.rows.items() if pk is not ABSENT}
-        found.pages.append(index_page)
-        primary.update(led)
+    found = Gathered(node, dict.fromkeys(keys, ABSENT))
+    for _ in range(1 + RELOADS):
+        index_page = (yield [Ask(index, keys, mode)])[0]
+        found.index_pages.append(index_page)
+        led = {key: index_page.rows[key] for key in keys}
+        led = {key: pk for key, pk in led.items() if pk not in (ABSENT, found.primary.get(key))}
         if not led:
             break
-        row_page = (yield [Ask(node.rows, list(dict.fromkeys(led.values())), each)])[0]
+        found.primary.update(led)
+        row_page = (yield [Ask(node.rows, list(dict.fromkeys(led.values())), mode)])[0]
         found.pages.append(row_page)
-        rows.update((key, row_page.rows[pk]) for key, pk in led.items())
-        keys = [key for key in led if not _has_key(node, rows[key], key)]
+        rows = {key: row_page.rows[pk] for key, pk in led.items()}
+        found.rows |= {key: row for key, row in rows.items() if _has_key(node, row, key)}
+        keys = [key for key, row in rows.items() if found.rows[key] is ABSENT]
         if not keys:
             break
-    rows.update(dict.fromkeys([key for key in keys if not _has_key(node, rows[key], key)], ABSENT))
+        if any(rows[key] is not ABSENT for key in keys):
+            mode = Mode.RELOAD
+            for key in keys:
+                del found.primary[key]
     return found
 
 
 def _has_key(node: Node, row: Any, key: Key) -> bool:
-    return row is ABSENT or node.key_of is None or node.key_of(row) == key
+    return row is not ABSENT and (node.key_of is None or node.key_of(row) == key)
 
 
 def _together(steps: Sequence[Asking[T]]) -> Asking[list[T]]:

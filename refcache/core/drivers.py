@@ -3,20 +3,19 @@
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, TypeVar
 
-from refcache.core.exceptions import LoadFailed, StoreUnavailable
 from refcache.core.operations import Operation
 
 T = TypeVar("T")
 
 
 def run(steps: Generator[Operation, Any, T], perform: Callable[[Operation], Any]) -> T:
-    """Perform every operation of *steps* here and now; its outages are thrown back into it."""
+    """Perform every operation of *steps* here and now; what fails is thrown back into it."""
     try:
         operation = next(steps)
         while True:
             try:
                 result = perform(operation)
-            except (StoreUnavailable, LoadFailed) as exc:
+            except BaseException as exc:  # noqa: BLE001 - it comes out again, or is dealt with
                 operation = steps.throw(exc)
             else:
                 operation = steps.send(result)
@@ -33,7 +32,7 @@ async def arun(
         while True:
             try:
                 result = await perform(operation)
-            except (StoreUnavailable, LoadFailed) as exc:
+            except BaseException as exc:  # noqa: BLE001 - as above; a cancellation, too
                 operation = steps.throw(exc)
             else:
                 operation = steps.send(result)

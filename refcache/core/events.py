@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from threading import Lock
 
 logger = logging.getLogger("refcache")
 
@@ -25,7 +26,7 @@ class Resolved(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded(Event):
+class RowsLoaded(Event):
     """Rows were asked of the database, in bulk."""
 
     keys: int
@@ -116,9 +117,11 @@ class EventCounts:
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str]] = Counter()
+        self._lock = Lock()
 
     def __call__(self, event: Event) -> None:
-        self._counts[type(event).__name__, event.reference] += 1
+        with self._lock:
+            self._counts[type(event).__name__, event.reference] += 1
 
     def of(self, kind: type[Event], reference: str | None = None) -> int:
         name = kind.__name__
@@ -129,5 +132,7 @@ class EventCounts:
 
 def log_troubles(event: Event) -> None:
     """Write to the log what an operator should see; the rest is for the metrics."""
-    if isinstance(event, StoreFailed | CorruptEntry | PerRow | KeyRejected | NotStored):
+    if isinstance(event, StoreFailed | CorruptEntry | PerRow | NotStored):
         logger.warning("%r", event)
+    elif isinstance(event, KeyRejected):  # Whoever may send keys could fill the log.
+        logger.debug("%r", event)

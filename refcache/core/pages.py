@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from struct import Struct
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -12,8 +13,11 @@ from refcache.core.events import CorruptEntry
 from refcache.core.exceptions import Undecodable
 from refcache.core.keys import Key
 from refcache.core.rules import witness
-from refcache.core.sources import ABSENT, Source
+from refcache.core.sources import ABSENT, Checked, Source
 from refcache.core.terms import Terms
+
+# Of an entry's header: checksum; format, state and epoch; fresh until. See entries.py.
+_glance = Struct(">I14x14s6x6s").unpack_from
 
 
 class Mode(Enum):
@@ -84,6 +88,8 @@ def sort(
     elif epoch.is_marked(now) or mine.since > now:
         page.direct += keys
     else:
+        if page.mode is Mode.TRUST and _take_known(page, epoch, keys, entry_keys, raws, now):
+            return
         found = zip(keys, entry_keys, raws, strict=True)
         rest = _take_values(page, epoch, found, now) if page.mode is Mode.TRUST else found
         for key, entry_key, raw in rest:
@@ -93,30 +99,58 @@ def sort(
 Found = tuple[Key, bytes, bytes | None]
 
 
-def _take_values(page: Page, epoch: Epoch, found: Iterable[Found], now: int) -> list[Found]:
-    """Take all fresh values; give back what is something else.
+def _take_known(
+    page: Page,
+    epoch: Epoch,
+    keys: Sequence[Key],
+    entry_keys: Sequence[bytes],
+    raws: Sequence[bytes | None],
+    now: int,
+) -> bool:
+    """Take all of a page whose bytes this process has checked and decoded before.
 
-    This loop is the cost of a warm page, so it compares bytes and calls nothing of ours.
+    Whether they still stand was asked of the store, and whether they are fresh and of this epoch
+    is asked here: only the checksum and the decoding are spared. This and `_take_values` are the
+    cost of a warm page, so they compare bytes and call next to nothing of ours.
     """
-    head, now6 = FORMAT + entries.VALUE + epoch.id, six(now)
-    rows, stored, decode = page.rows, page.stored, page.source.decode
+    checked = page.source.memory.of(FORMAT + entries.VALUE + epoch.id)
+    known = list(map(checked.get, entry_keys))
+    if None in known:
+        return False
+    known_raws, untils, rows = zip(*known, strict=True)
+    if known_raws != tuple(raws) or min(untils) <= six(now):
+        return False
+    page.rows.update(zip(keys, rows, strict=True))
+    page.stored.update(zip(keys, known_raws, strict=True))
+    return True
+
+
+def _take_values(page: Page, epoch: Epoch, found: Iterable[Found], now: int) -> list[Found]:
+    """Take all fresh values; give back what is something else."""
+    source, head, now6 = page.source, FORMAT + entries.VALUE + epoch.id, six(now)
     rest: list[Found] = []
     for key, entry_key, raw in found:
         if (
             raw is not None
-            and raw[18:32] == head
-            and raw[38:44] > now6
-            and crc32(raw[CHECKED:], crc32(entry_key)) == int.from_bytes(raw[:4])
+            and len(raw) > HEADER
+            and (seen := _glance(raw))[1] == head
+            and seen[2] > now6
+            and crc32(raw[CHECKED:], crc32(entry_key)) == seen[0]
+            and (row := _decoded(source, raw)) is not None
         ):
-            try:
-                rows[key] = decode(raw[HEADER:])
-            except Undecodable:
-                pass
-            else:
-                stored[key] = raw
-                continue
-        rest.append((key, entry_key, raw))
+            page.rows[key], page.stored[key] = row, raw
+            if source.is_shareable:
+                source.memory.of(head)[entry_key] = Checked(raw, seen[2], row)
+        else:
+            rest.append((key, entry_key, raw))
     return rest
+
+
+def _decoded(source: Source, raw: bytes) -> Any:
+    try:
+        return source.decode(raw[HEADER:])
+    except Undecodable:
+        return None
 
 
 def sort_one(
@@ -128,18 +162,22 @@ def sort_one(
     if entry.state == entries.MARKER:
         is_held = any(t.deadline > now for t in entries.unpack_tokens(entry.body))
         return page.direct.append(key) if is_held else page.open.append(Open(key, entry_key, None))
+    if entry.state in (entries.VALUE, entries.ABSENT):
+        return _sort_stored(page, key, entry_key, raw, entry, now, terms)
     if entry.deadline > now:
         return page.waiting.append(key)
-    if entry.state not in (entries.VALUE, entries.ABSENT):
-        return page.open.append(Open(key, entry_key, None))
-    return _sort_stored(page, key, entry_key, raw, entry, now, terms)
+    return page.open.append(Open(key, entry_key, None))
 
 
 def _sort_stored(
     page: Page, key: Key, entry_key: bytes, raw: bytes, entry: Entry, now: int, terms: Terms
 ) -> None:
-    is_current = page.epoch is not None and entry.epoch == page.epoch.id
-    if not is_current or entry.until <= now:
+    if page.epoch is None or entry.epoch != page.epoch.id:
+        return page.open.append(Open(key, entry_key, None))
+    is_served = entry.until > now and page.mode is Mode.TRUST
+    if entry.deadline > now and not is_served:  # Somebody refreshes it.
+        return page.waiting.append(key)
+    if entry.until <= now:
         return page.open.append(Open(key, entry_key, None))
     if page.mode is not Mode.TRUST:
         shown = witness(raw) if page.mode is Mode.RELOAD else None

@@ -5,13 +5,14 @@ steps, in the order in which a cold key takes them.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from refcache.core import entries
 from refcache.core.batches import in_batches
 from refcache.core.entries import Entry
-from refcache.core.events import FillRefused, Loaded, NotStored, StoreFailed
+from refcache.core.events import FillRefused, NotStored, RowsLoaded, StoreFailed
 from refcache.core.exceptions import (
     LoadFailed,
     ReferenceUnavailable,
@@ -27,6 +28,7 @@ from refcache.core.operations import (
     FillItem,
     Grant,
     Load,
+    Loaded,
     LoadRequest,
     MayFill,
     Read,
@@ -94,7 +96,7 @@ def _probe(pages: list[Page], terms: Terms) -> Steps[None]:
         return
     keys = [page.source.entry_keys(page.unread) for page in unread]
     epoch_keys = [page.source.epoch_key for page in unread]
-    reply = yield Read([*epoch_keys, *(k for group in keys for k in group)])
+    reply = yield Read([*epoch_keys, *chain.from_iterable(keys)])
     start = len(unread)
     for page, epoch_key, entry_keys, raw_epoch in zip(
         unread, epoch_keys, keys, reply.raws, strict=False
@@ -146,7 +148,17 @@ def _claim_batch(batch: list[tuple[Page, Open]], token: bytes, terms: Terms) -> 
         page.epoch = entries.parse_epoch(page.source.epoch_key, raw_epoch)
         page.open = page.open[len(opened) :]
         for candidate, reply in zip(opened, replies, strict=True):
-            _take_reply(page, candidate, reply, claimed.now, terms)
+            _take_reply(page, candidate, _own(reply, token), claimed.now, terms)
+
+
+def _own(reply: Grant | bytes, token: bytes) -> Grant | bytes:
+    """The reply to a claim; our own lease is one that a lost reply has kept from us."""
+    if isinstance(reply, Grant) or not entries.is_well_formed(reply):
+        return reply
+    entry = entries.unpack(reply)
+    if entry.state != entries.LEASE or entry.token != token:
+        return reply
+    return Grant.PRIMARY_LEASE if entry.until else Grant.LEASE
 
 
 def _claim_group(page: Page, opened: list[Open]) -> ClaimGroup:
@@ -180,21 +192,34 @@ def _load(pages: list[Page], token: bytes | None, terms: Terms) -> Steps[None]:
         return
     try:
         loaded = yield Load([request for _, request in wanted])
-    except LoadFailed as exc:
-        back = [(p, FillItem(h.entry_key, b"", 0)) for p in pages for h in p.leased.values()]
-        yield from _fill(back, token, terms)
-        source, keys = exc.source, exc.keys
-        raise ReferenceUnavailable(source.family.reference, list(keys)) from exc
-    items = []
+    except GeneratorExit:
+        raise
+    except BaseException as exc:  # A cancellation, too: others wait for what we hold.
+        yield from _give_back(pages, token, terms)
+        if isinstance(exc, LoadFailed):
+            raise ReferenceUnavailable(exc.source.family.reference, list(exc.keys)) from exc
+        raise
+    items = list(_take_rows(wanted, loaded, terms))
+    for page in pages:
+        page.leased, page.primary, page.direct = {}, set(), []
+    yield from _fill(items, token, terms)
+
+
+def _take_rows(
+    wanted: list[tuple[Page, LoadRequest]], loaded: Loaded, terms: Terms
+) -> Iterator[tuple[Page, FillItem]]:
+    """Answer the keys that were loaded; what to store of them."""
     for (page, request), rows, storable in zip(wanted, loaded.rows, loaded.storable, strict=True):
-        terms.emit(Loaded(page.source.family.reference, len(request.keys)))
+        terms.emit(RowsLoaded(page.source.family.reference, len(request.keys)))
         for key in request.keys:
             payload = _take_row(page, key, rows.get(key), terms)
             if key in page.leased:
-                item = _fill_item(page, key, payload if storable else None, terms)
-                items.append((page, item))
-    for page in pages:
-        page.leased, page.primary, page.direct = {}, set(), []
+                yield page, _fill_item(page, key, payload if storable else None, terms)
+
+
+def _give_back(pages: list[Page], token: bytes | None, terms: Terms) -> Steps[None]:
+    held = [(page, each) for page in pages for each in page.leased.values()]
+    items = [(page, FillItem(each.entry_key, b"", 0)) for page, each in held]
     yield from _fill(items, token, terms)
 
 

@@ -46,6 +46,8 @@ from refcache.core.operations import (
     Written,
 )
 
+MOST_SCHEMAS = 32  # alive at once; each is a key more for every row that is marked
+
 
 class Put(NamedTuple):
     """A new content for a key; `raw` None deletes it.
@@ -94,6 +96,8 @@ class Rules:
             since = self.opening(epoch, now) if mine is None else mine.since
             others = tuple(s for s in epoch.schemas if s.id != group.schema and s.until > now)
             renewed = Schema(group.schema, since, now + group.keep)
+            if len(others) >= MOST_SCHEMAS:  # Their entries must not be met again: a new epoch.
+                others, epoch = others[1 - MOST_SCHEMAS :], epoch._replace(id=claim.fresh_epoch)
             epoch = epoch._replace(schemas=(*others, renewed), tokens=live(epoch.tokens, now))
         if epoch != found:
             changes[group.epoch_key] = Put(pack_epoch(group.epoch_key, epoch, now))

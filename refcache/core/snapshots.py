@@ -152,7 +152,14 @@ def _struct(
     **options: Any,
 ) -> type[Snapshot]:
     made = msgspec.defstruct(
-        name, fields, bases=(base,), module=__name__, frozen=True, array_like=True, **options
+        name,
+        fields,
+        bases=(base,),
+        module=__name__,
+        frozen=True,
+        array_like=True,
+        forbid_unknown_fields=True,  # else it would ignore a payload's items beyond its own
+        **options,
     )
     return cast("type[Snapshot]", made)
 

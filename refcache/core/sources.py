@@ -1,11 +1,13 @@
 """Where one kind of entries comes from: rows of a model by primary key, or an index to them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from refcache.core.keys import Family, Key, index_text, key_text
+
+MOST_CHECKED = 4096  # rows per source; at some 500 bytes each
 
 
 class Absence(Enum):
@@ -15,6 +17,30 @@ class Absence(Enum):
 
 
 ABSENT = Absence.ABSENT
+
+
+class Checked(NamedTuple):
+    """The bytes of a value that this process has checked and decoded before."""
+
+    raw: bytes
+    until: bytes
+    row: Any
+
+
+class Memory:
+    """What was checked, by entry key, of one epoch: another epoch begins with nothing."""
+
+    def __init__(self) -> None:
+        # One value, so that no thread meets the rows of one epoch under another.
+        self._current: tuple[bytes, dict[bytes, Checked]] = (b"", {})
+
+    def of(self, head: bytes) -> dict[bytes, Checked]:
+        """The rows whose entries begin with *head*: their format, state and epoch."""
+        known_head, rows = self._current
+        if known_head != head or len(rows) >= MOST_CHECKED:
+            rows = {}
+            self._current = (head, rows)
+        return rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +58,7 @@ class Source:
         negative_ttl: Seconds for which an absence is; 0: absences are not stored.
         tolerance: Seconds for which an entry is kept past its TTL.
         grace: Seconds after a write in which fills read the primary; 0 where they always do.
+        is_shareable: Whether what readers get can be given to several: nobody can change it.
         origin: What the loader needs to know; none of the core's business.
     """
 
@@ -45,7 +72,9 @@ class Source:
     negative_ttl: float
     tolerance: float = 0.0
     grace: float = 0.0
+    is_shareable: bool = False
     origin: Any = None
+    memory: Memory = field(init=False, default_factory=Memory)
     head: bytes = field(init=False)
     epoch_key: bytes = field(init=False)
 
@@ -57,10 +86,8 @@ class Source:
         head = self.head
         if self.index:
             return [head + index_text(self.index, key) for key in keys]
+        spell = head.replace(b"%", b"%%") + b"%d"
         return [
-            head + (b"%d" % key if type(key) is int else key_text(key))  # Most keys are integers.
+            spell % key if type(key) is int else head + key_text(key)  # Most keys are integers.
             for key in keys
         ]
-
-
-Rows = Mapping[Key, Any]

@@ -5,18 +5,20 @@ from datetime import timedelta
 
 from refcache.core.exceptions import InvalidReference
 
+LONGEST = 10 * 366 * 86_400  # seconds; milliseconds have six bytes on the wire
+
 
 def seconds(duration: float | timedelta, name: str) -> float:
-    """A duration as float seconds, >= 0.
+    """A duration as float seconds, from 0 to `LONGEST`.
 
     Raises:
         InvalidReference: *duration* is negative, not finite or no duration at all.
     """
     value: object = duration.total_seconds() if isinstance(duration, timedelta) else duration
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 <= value < float("inf"):  # type: ignore[operator]  # is_number
+    if not is_number or not 0 <= value <= LONGEST:  # type: ignore[operator]  # is_number
         raise InvalidReference(
-            f"{name}={duration!r} is no duration: give seconds (a number >= 0) or a timedelta."
+            f"{name}={duration!r} is no duration: give seconds or a timedelta, at most ten years."
         )
     return float(value)  # type: ignore[arg-type]  # as above
 

@@ -8,7 +8,7 @@ from refcache.core.keys import Family
 from refcache.core.operations import Mark, Operation, Release, WriteGroup, Written
 from refcache.core.terms import Terms
 
-SCRIPT_TEXTS = 200  # of one script call; each is a key for every schema that is alive
+SCRIPT_KEYS = 500  # of one script call; each text is a key for every schema that is alive
 
 KnownSchemas = MutableMapping[bytes, tuple[bytes, ...]]
 """Per epoch key the schemas that this process believes to be alive; a reply corrects it."""
@@ -61,7 +61,7 @@ def _repeated(
     operation: Callable[[list[WriteGroup]], Operation],
 ) -> Generator[Operation, Any, None]:
     """Perform until the schemas that it was given are the ones alive."""
-    for batch in _batches(touched):
+    for batch in _batches(touched, known):
         outdated: Sequence[tuple[bytes, ...]] | None = ()
         while outdated is not None:
             reply = yield operation([_group(each, known) for each in batch])
@@ -70,16 +70,19 @@ def _repeated(
                 known[each.family.epoch_key] = schemas
 
 
-def _batches(touched: Sequence[Touched]) -> Iterator[list[Touched]]:
+def _batches(touched: Sequence[Touched], known: KnownSchemas) -> Iterator[list[Touched]]:
     """All in one call where that is short; else in slices of each reference's entries."""
-    if sum(len(each.texts) for each in touched) <= SCRIPT_TEXTS:
-        if touched:
-            yield list(touched)
+    if not touched:
+        return
+    most = max(1, *(len(known.get(each.family.epoch_key, ())) for each in touched))
+    size = max(1, SCRIPT_KEYS // most)
+    if sum(len(each.texts) for each in touched) <= size:
+        yield list(touched)
         return
     for each in touched:
         if each.whole:
             yield [each._replace(texts=())]
-        for texts in in_batches(each.texts, SCRIPT_TEXTS):
+        for texts in in_batches(each.texts, size):
             yield [each._replace(texts=tuple(texts), whole=False)]
 
 

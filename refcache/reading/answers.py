@@ -24,10 +24,11 @@ class Keys(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """One reference's part of a read."""
+    """One reference's part of a read; `absent` in the order of the keys."""
 
     keys: Keys
     gathered: Gathered
+    absent: list[Key]
 
 
 def answers(
@@ -36,16 +37,28 @@ def answers(
     """Resolve the keys of several references together."""
     asked = [(plan, cast_keys(plan, keys, terms)) for plan, keys in wanted]
     gathered = yield from resolve([(plan.node, keys.cast) for plan, keys in asked], terms, mode)
-    for (plan, keys), found in zip(asked, gathered, strict=True):
-        terms.emit(_summary(plan, keys, found))
-    return [Answer(keys, found) for (_, keys), found in zip(asked, gathered, strict=True)]
+    found = [_answer(keys, each) for (_, keys), each in zip(asked, gathered, strict=True)]
+    for (plan, _), each in zip(asked, found, strict=True):
+        terms.emit(_summary(plan, each))
+    return found
 
 
 def cast_keys(plan: Plan, keys: Iterable[object], terms: Terms) -> Keys:
     """Keys that cannot be one do not spoil the others; null keys are left out."""
+    if isinstance(keys, str | bytes):
+        raise TypeError(f"{keys!r} is one key: give a list of keys, or use get().")
+    given: list[Any] = [key for key in keys if key is not None]
+    low, high = plan.integers
+    if set(map(type, given)) == {int} and low <= min(given) and max(given) <= high:
+        return Keys(list(dict.fromkeys(given)), {})  # A warm page's way.
+    if len(plan.key_names) == 1:
+        try:
+            return Keys(list(dict.fromkeys(map(plan.cast, given))), {})
+        except InvalidKey:
+            pass  # Which of them, and why, is told one by one.
     errors: dict[Any, InvalidKey] = {}
     cast: dict[Key, None] = {}
-    for key in keys:
+    for key in given:
         try:
             if not is_null(key):
                 cast[plan.cast(key)] = None
@@ -79,8 +92,10 @@ def snapshots(plan: Plan, answer: Answer, on_missing: OnMissing) -> dict[Key, Sn
         found: Mapping[Key, Any] = gathered.rows
     else:
         found = {key: gathered.compose(key) for key in answer.keys.cast}
-    absent = [key for key in answer.keys.cast if found[key] is ABSENT]
-    if absent and on_missing == "raise":
+    absent = answer.absent
+    if not absent:
+        return {key: found[key] for key in answer.keys.cast}
+    if on_missing == "raise":
         raise MissingRows(plan.declaration.name, list(absent))
     if on_missing == "omit":
         return {key: found[key] for key in answer.keys.cast if found[key] is not ABSENT}
@@ -94,7 +109,12 @@ def stand_in(plan: Plan, key: Key) -> Snapshot:
     return placeholder(plan.snapshot_type, key, missing(key) if missing else {})
 
 
-def _summary(plan: Plan, keys: Keys, found: Gathered) -> Resolved:
-    loads = sum(len(page.loaded) for page in found.pages)
-    absent = sum(found.rows[key] is ABSENT for key in keys.cast)
-    return Resolved(plan.declaration.name, max(len(keys.cast) - loads, 0), loads, absent)
+def _answer(keys: Keys, found: Gathered) -> Answer:
+    rows = found.rows
+    return Answer(keys, found, [key for key in keys.cast if rows[key] is ABSENT])
+
+
+def _summary(plan: Plan, found: Answer) -> Resolved:
+    loads = sum(len(page.loaded) for page in found.gathered.pages)
+    hits = max(len(found.keys.cast) - loads, 0)
+    return Resolved(plan.declaration.name, hits, loads, len(found.absent))

@@ -65,13 +65,21 @@ def key_caster(
 
     def cast_tuple(values: object) -> Hashable:
         if not isinstance(values, (tuple, list)) or len(values) != len(casts):
-            raise InvalidKey(f"{reprlib.repr(values)} is not a key: expected a tuple of {names}.")
+            raise InvalidKey(f"{shown(values)} is not a key: expected a tuple of {names}.")
         return tuple(
             None if value is None else cast(value)
             for cast, value in zip(casts, values, strict=True)
         )
 
     return cast_tuple
+
+
+def shown(key: object) -> str:
+    """A key as messages name it; Python refuses to spell very long integers."""
+    try:
+        return reprlib.repr(key)
+    except ValueError:
+        return f"a {type(key).__name__} beyond all measure"
 
 
 def _guarded(field: Field, connection: BaseDatabaseWrapper) -> Cast:
@@ -84,9 +92,12 @@ def _guarded(field: Field, connection: BaseDatabaseWrapper) -> Cast:
             "a value. Use a field with single values, such as the primary key."
         )
     cast = make(stored, connection)
+    low, high = own_integers(stored, connection)
     wanted = f"{describe(field)} ({type(stored).__name__})"
 
     def cast_key(key: object) -> Hashable:
+        if type(key) is int and low <= key <= high:  # Nearly every key; a warm page's way.
+            return key
         try:
             return cast(key)
         except _REFUSALS as exc:
@@ -94,17 +105,29 @@ def _guarded(field: Field, connection: BaseDatabaseWrapper) -> Cast:
                 return cast_key(str(key))
             reason = exc.messages[0] if isinstance(exc, ValidationError) else str(exc)
             raise InvalidKey(
-                f"{reprlib.repr(key)} is not a key of {wanted}: {reason.rstrip('.')}."
+                f"{shown(key)} is not a key of {wanted}: {reason.rstrip('.')}."
             ) from exc
 
     return cast_key
 
 
-def _integer(field: Field, connection: BaseDatabaseWrapper) -> Cast:
+def own_integers(field: Field, connection: BaseDatabaseWrapper) -> tuple[int, int]:
+    """The least and the greatest integer that are keys of *field* as they are; (1, 0): none."""
+    stored = stored_field(field)
+    is_integer = find_by_class(_CASTS, stored) is _integer
+    return _integer_range(stored, connection) if is_integer else (1, 0)
+
+
+def _integer_range(field: Field, connection: BaseDatabaseWrapper) -> tuple[int, int]:
     try:
         low, high = connection.ops.integer_field_range(field.get_internal_type())
     except KeyError:  # An internal type that a subclass invented.
-        low, high = _BIGINT
+        return _BIGINT
+    return low, high
+
+
+def _integer(field: Field, connection: BaseDatabaseWrapper) -> Cast:
+    low, high = _integer_range(field, connection)
 
     def cast(key: Any) -> int:
         number = key if type(key) is int else int(key)

@@ -10,14 +10,11 @@ from django.db.models import CompositePrimaryKey, Field, Model, UniqueConstraint
 from refcache.core.exceptions import InvalidReference
 from refcache.declaration import PRIMARY, Declaration
 from refcache.reading.casts import key_caster
-from refcache.reading.origin import Origin
+from refcache.reading.origin import Origin, alias_of
 from refcache.reading.paths import concrete_field
 
 AnyField: TypeAlias = "Field[Any, Any]"
 ModelClass: TypeAlias = type[Model]
-
-# Lookups of a relation that read its own column.
-COLUMN_LOOKUPS = frozenset({"exact", "in", "isnull", "gt", "gte", "lt", "lte", "range"})
 
 
 def find_model(declaration: Declaration) -> ModelClass:
@@ -35,7 +32,7 @@ def origin_of(model: ModelClass, using: str | None, rows: Mapping[str, Any]) -> 
     if using is not None and using not in connections:
         known = ", ".join(connections)
         raise InvalidReference(f"using={using!r} is no alias of DATABASES (known: {known}).")
-    return Origin(model, using, PRIMARY, (), rows)
+    return Origin(model, alias_of(model, using), PRIMARY, (), rows)
 
 
 def primary_fields(model: ModelClass) -> tuple[AnyField, ...]:
@@ -71,29 +68,6 @@ def caster(fields: Sequence[AnyField], origin: Origin) -> Callable[[object], Has
     """What turns a caller's key into the database's: a scalar for one field, else a tuple."""
     connection = connections[origin.alias]
     return key_caster(fields[0] if len(fields) == 1 else fields, connection)
-
-
-def filtered_fields(model: ModelClass, rows: Mapping[str, Any]) -> list[AnyField]:
-    """The columns that a filter reads.
-
-    Raises:
-        InvalidReference: It reads another model's, or none.
-    """
-    return [_filtered_field(model, lookup) for lookup in rows]
-
-
-def _filtered_field(model: ModelClass, lookup: str) -> AnyField:
-    name, _, rest = lookup.partition("__")
-    found = concrete_field(model, name, f"filter {lookup!r}")
-    if found.is_relation and rest and rest.split("__")[0] not in COLUMN_LOOKUPS:
-        raise InvalidReference(
-            f"filter {lookup!r} reads another model: use the row's own columns, as an entry "
-            "depends on its own row only."
-        )
-    first = rest.split("__")[0]
-    if first and found.get_lookup(first) is None and found.get_transform(first) is None:
-        raise InvalidReference(f"filter {lookup!r}: {name} has no lookup {rest!r}.")
-    return found
 
 
 def _unique_sets(model: ModelClass) -> list[set[str]]:

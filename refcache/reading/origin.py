@@ -14,21 +14,22 @@ class Origin:
 
     Args:
         model: Whose rows.
-        using: The database alias; None: the router's choice for writes, the primary.
+        alias: The database that they are read from.
         key: The fields by which rows are asked for, `("pk",)` for the primary key.
         columns: What is read after the primary key, by attribute name.
         filter: Rows outside it count as absent.
     """
 
     model: type[Model]
-    using: str | None
+    alias: str
     key: tuple[str, ...]
     columns: tuple[str, ...] = ()
     filter: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def alias(self) -> str:
-        return self.using or router.db_for_write(self.model) or DEFAULT_DB_ALIAS
+
+def alias_of(model: type[Model], using: str | None) -> str:
+    """The declared database, or the one that the router has the model written to: the primary."""
+    return using or router.db_for_write(model) or DEFAULT_DB_ALIAS
 
 
 def is_in_transaction(alias: str) -> bool:

@@ -16,7 +16,9 @@ from refcache.core.exceptions import InvalidReference
 from refcache.core.keys import Key
 from refcache.core.snapshots import Snapshot, snapshot_type
 from refcache.declaration import PRIMARY, Declaration
+from refcache.reading.casts import own_integers
 from refcache.reading.columns import column_for
+from refcache.reading.filters import check_filter
 from refcache.reading.models import (
     AnyField,
     ModelClass,
@@ -26,7 +28,7 @@ from refcache.reading.models import (
     key_fields,
     origin_of,
 )
-from refcache.reading.origin import Origin
+from refcache.reading.origin import Origin, alias_of
 from refcache.reading.paths import Branch, branch
 from refcache.reading.rows import Rows, Sources, Watch, key_column, sources_of, watch
 
@@ -41,6 +43,7 @@ class Plan:
         cast: A caller's key to the database's; raises `InvalidKey`.
         columns: The declared fields' own fields, in the order of the declaration.
         key_names: The fields of the key that the reference is asked by.
+        integers: The least and the greatest integer that are keys as they are; (1, 0): none.
     """
 
     declaration: Declaration
@@ -50,6 +53,7 @@ class Plan:
     cast: Callable[[object], Hashable]
     columns: tuple[AnyField, ...]
     key_names: tuple[str, ...]
+    integers: tuple[int, int]
 
     @property
     def origin(self) -> Origin:
@@ -90,6 +94,21 @@ def plan_all(declarations: Iterable[Declaration], prefix: bytes) -> Plans:
     return plans
 
 
+def check_alias(plan: Plan) -> None:
+    """Refuse to read from two databases under one name: rows would be mistaken for each other.
+
+    Raises:
+        InvalidReference: The router's answer depends on more than the model.
+    """
+    declaration = plan.declaration
+    alias = alias_of(plan.model, declaration.using)
+    if alias != plan.origin.alias:
+        raise InvalidReference(
+            f"Reference {declaration.name!r} is read from {plan.origin.alias!r}, and now the "
+            f"router answers {alias!r}. Register one reference per database, each with its using=."
+        )
+
+
 class Draft:
     """One declaration against its model; making it raises what is wrong with it."""
 
@@ -99,8 +118,9 @@ class Draft:
         self.tree = branch(self.model, declaration.fields)
         self.key_fields = key_fields(declaration, self.model)
         self.rows = self._rows()
+        check_filter(self.rows.origin)
         self.snapshot_type = self._snapshot_type()
-        watch(self.rows, b"")  # Says what is wrong with key and filter.
+        self._check_rows()
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -139,6 +159,14 @@ class Draft:
             for column, name in zip(leaves(self.tree), names, strict=True)
         ]
         return snapshot_type(self.model.__name__, [key_column(self.rows.origin), *columns])
+
+    def _check_rows(self) -> None:
+        """Try what `plan` will do, so that this declaration's faults are found here."""
+        spanned: dict[str, Rows] = {}
+        self.need_spanned(self.tree, spanned)
+        for rows in (self.rows, *spanned.values()):
+            sources_of(rows, b"")
+            watch(rows, b"")
 
     def need_spanned(self, tree: Branch, spanned: dict[str, Rows]) -> None:
         """Add what this reference reads through relations to the rows that are *spanned*."""
@@ -179,10 +207,21 @@ class Draft:
             build=None if self.is_plain else build,
             slots=len(self.declaration.fields),
         )
-        to_key = caster(self.key_fields, self.rows.origin)
-        columns = tuple(leaves(self.tree))
-        names = tuple(column.name for column in self.key_fields)
-        return Plan(self.declaration, self.model, node, self.snapshot_type, to_key, columns, names)
+        return Plan(
+            declaration=self.declaration,
+            model=self.model,
+            node=node,
+            snapshot_type=self.snapshot_type,
+            cast=caster(self.key_fields, self.rows.origin),
+            columns=tuple(leaves(self.tree)),
+            key_names=tuple(column.name for column in self.key_fields),
+            integers=self._integers(),
+        )
+
+    def _integers(self) -> tuple[int, int]:
+        connection = connections[self.rows.origin.alias]
+        is_single = len(self.key_fields) == 1
+        return own_integers(self.key_fields[0], connection) if is_single else (1, 0)
 
     def _spans(
         self, tree: Branch, rows: Rows, spanned: dict[str, Rows], made: dict[str, Sources]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from refcache.core.pages import Mode
 from refcache.core.sources import ABSENT
@@ -20,8 +21,9 @@ class WarmCounts:
 
     Args:
         seen: Keys that were looked at.
-        loaded: Rows that were read from the database.
-        stored: Of these, the ones that the store took; it refuses a row that is being written.
+        loaded: Keys that the database was asked for.
+        stored: Of these, the ones whose answer the store took; it refuses a row that is being
+            written, and whatever is read within a transaction.
         absent: Keys without a row.
     """
 
@@ -64,18 +66,24 @@ def all_keys(plan: Plan, batch_size: int) -> Iterator[Any]:
     """The keys of all rows that count, in bounded memory.
 
     PostgreSQL streams them from a server-side cursor. The other databases would hold the whole
-    result in this process, or their readers' lock for all the time: there the keys are read slice
-    by slice, in the order of the primary key.
+    result in this process, or their readers' lock for all the time, and so would PostgreSQL behind
+    a pooler for which such cursors are disabled: there the keys are read slice by slice, in the
+    order of the primary key.
     """
     origin, alias = plan.origin, plan.origin.alias
     names = plan.node.index.index if plan.node.index else ("pk",)
     rows = rows_of(origin, alias).values_list("pk", *names)
-    if connections[alias].vendor == "postgresql":
+    if _has_server_side_cursors(connections[alias]):
         found = rows.iterator(chunk_size=batch_size)
     else:
         found = _sliced(rows.order_by("pk"), batch_size)
     for _, *key in found:
         yield key[0] if len(key) == 1 else tuple(key)
+
+
+def _has_server_side_cursors(connection: BaseDatabaseWrapper) -> bool:
+    disabled = connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
+    return connection.vendor == "postgresql" and not disabled
 
 
 def _sliced(rows: Any, size: int) -> Iterator[tuple[Any, ...]]:

@@ -1,38 +1,29 @@
 """The serializer field that shows a reference."""
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from collections.abc import Mapping
 from typing import Any
 
-from rest_framework import serializers
 from rest_framework.fields import SkipField
-from rest_framework.serializers import BaseSerializer, ListSerializer
 
-from refcache.attaching import Key, key_of
-from refcache.core.exceptions import InvalidKey
+from refcache.attaching import Key
+from refcache.core.exceptions import InvalidKey, InvalidReference
 from refcache.core.snapshots import Snapshot
 from refcache.reading.answers import is_null
 from refcache.reading.planning import Plan
 from refcache.registry import references
+from refcache.rest_framework.gathering import MANY
+from refcache.rest_framework.keys import AnySerializer, KeyedField, key_in
 from refcache.rest_framework.pages import page_of
+from refcache.rest_framework.representing import representers
 
 PER_ROW_HINT = (
-    "Give the serializer its rows as instance= and read its .data; load the relation of a nested "
-    "serializer with prefetch_related(), or put ReferenceContextMixin on the view."
-)
-
-# Serializer fields whose representation is not the value itself.
-REPRESENTED = (
-    serializers.DateField,
-    serializers.DateTimeField,
-    serializers.DecimalField,
-    serializers.DurationField,
-    serializers.TimeField,
-    serializers.UUIDField,
+    "Give the serializer its rows as instance= (a list or a queryset, not a generator) and read "
+    "its .data; load the relation of a nested serializer with prefetch_related(), or put "
+    "ReferenceContextMixin on the view."
 )
 
 
-class ReferenceField(serializers.Field):
+class ReferenceField(KeyedField):
     """A field of the row that a key refers to, or the whole snapshot as an object. Read-only.
 
     All keys of all rows that the serializer shows are resolved in one read. A null key gives None,
@@ -50,26 +41,34 @@ class ReferenceField(serializers.Field):
         if "source" in kwargs:
             raise TypeError("ReferenceField takes key=, not source=.")
         self.reference = reference
-        self.key: Key = tuple(key) if isinstance(key, list) else key
+        self.key = tuple(key) if isinstance(key, list) else key
         self.field = field
         super().__init__(**kwargs | {"read_only": True, "source": "*"})
 
-    def keys_of(self, rows: Iterable[Any]) -> list[object]:
-        """The keys in *rows*, in their order; a row without one has none."""
-        keys = []
-        for row in rows:
-            try:
-                keys.append(self.get_attribute(row))
-            except SkipField:
-                continue
-        return keys
+    @property
+    def plan(self) -> Plan:
+        """The reference's.
+
+        Raises:
+            UnknownReference, InvalidReference: There is no such reference, or it cannot work.
+            InvalidReference: It has no such field.
+        """
+        plan = references.plan(self.reference)
+        if self.field is not None and self.field not in plan.declaration.fields:
+            known = ", ".join(plan.declaration.fields)
+            raise InvalidReference(
+                f"ReferenceField({self.reference!r}, field={self.field!r}): the reference declares "
+                f"no such field (known: {known})."
+            )
+        return plan
+
+    def bind(self, field_name: str, parent: AnySerializer) -> None:
+        super().bind(field_name, parent)
+        _ = self.plan  # What is wrong with it is told before the first row, and without rows too.
 
     def get_attribute(self, instance: Any) -> Any:
-        """The key, as REST framework takes any attribute: callables called, dots followed."""
         try:
-            if isinstance(self.key, tuple):
-                return tuple(_attribute(instance, part) for part in self.key)
-            return _attribute(instance, self.key)
+            return key_in(instance, self.key)
         except (KeyError, AttributeError):
             # A form that is shown again has no row as yet.
             if isinstance(instance, Mapping):
@@ -79,58 +78,30 @@ class ReferenceField(serializers.Field):
     def to_representation(self, value: Any) -> Any:
         if is_null(value):
             return None
+        page = page_of(self.root, hint=PER_ROW_HINT)
         try:
-            found = page_of(self.root).get(
-                self.reference, value, under_many=self._is_under_many, hint=PER_ROW_HINT
+            found = page.get(
+                self.reference, value, expects_key=self._is_under_many, hint=PER_ROW_HINT
             )
         except InvalidKey:  # A row cannot have it, so it is missing.
             found = references[self.reference].placeholder(value)
-        return self._represent(found)
+        return self._represent(found, page.plan(self.reference))
 
-    def _represent(self, found: Snapshot) -> Any:
-        plan = references.plan(self.reference)
+    def _represent(self, found: Snapshot, plan: Plan) -> Any:
         if found.is_placeholder:
             if plan.declaration.missing is None:
                 return None
             return found.as_dict() if self.field is None else found[self.field]
         represent = representers(plan)
         if self.field is None:
-            return {name: represent[name](value) for name, value in found.as_dict().items()}
-        return represent.get(self.field, _as_it_is)(found[self.field])
+            return {name: shown(found[name], self) for name, shown in represent.items()}
+        return represent[self.field](found[self.field], self)
 
     @property
     def _is_under_many(self) -> bool:
-        parent: BaseSerializer | None = self.parent
+        parent: Any = self.parent
         while parent is not None:
-            if isinstance(parent, ListSerializer):
+            if isinstance(parent, MANY):
                 return True
             parent = parent.parent
         return False
-
-
-@cache
-def representers(plan: Plan) -> dict[str, Callable[[Any], Any]]:
-    """Per declared field what a ModelSerializer would make of its value."""
-    build = serializers.ModelSerializer().build_standard_field
-    found = {}
-    for name, column in zip(plan.declaration.fields, plan.columns, strict=True):
-        field_class, kwargs = build(column.name, column)
-        shows = issubclass(field_class, REPRESENTED)
-        found[name] = _nullable(field_class(**kwargs).to_representation) if shows else _as_it_is
-    return found
-
-
-def _nullable(represent: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda value: None if value is None else represent(value)
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
-
-
-def _attribute(row: Any, name: str) -> Any:
-    for part in name.split("."):
-        row = key_of(row, part)
-        if row is None:
-            return None
-    return row() if callable(row) else row

@@ -1,67 +1,89 @@
 """Which rows a serializer is about to show, and which nested serializers show what of them."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
-from django.db.models import Manager, Model, QuerySet, prefetch_related_objects
-from rest_framework.serializers import BaseSerializer, Field, ListSerializer, Serializer
+from django.db.models import Manager, Model, prefetch_related_objects
+from rest_framework.serializers import (
+    BaseSerializer,
+    DictField,
+    ListField,
+    ListSerializer,
+    Serializer,
+)
+
+from refcache.rest_framework.keys import AnyField, AnySerializer
 
 NOT_LOADED = object()
+
+# What shows many values, each by its `child`.
+MANY = (ListSerializer, ListField, DictField)
 
 
 class Shown(NamedTuple):
     """Rows, and the serializer that shows each of them."""
 
-    serializer: Serializer
+    serializer: "Serializer[Any]"
     rows: list[Any]
 
 
-def shown_by(root: BaseSerializer, *, prefetch: bool = False) -> Iterator[Shown]:
+def shown_by(root: AnySerializer, *, prefetch: bool = False) -> Iterator[Shown]:
     """The rows of *root* and of all its nested serializers, as far as they are loaded.
 
     Args:
-        root: With its instance.
+        root: With an instance, or with valid data.
         prefetch: Load the relations that nested serializers show and that are not loaded yet, one
             query each.
     """
-    if root.instance is not None:
-        yield from _shown(root, rows_of(root.instance), prefetch)
+    if (instance := instance_of(root)) is not None:
+        yield from _shown(root, [instance], prefetch)
 
 
-def rows_of(instance: Any) -> list[Any]:
-    """The rows that a serializer is given: of a list, a queryset or a manager; or the one row.
+def instance_of(root: AnySerializer) -> Any:
+    """What its .data shows: the instance, or what is valid and not saved."""
+    if root.instance is not None or getattr(root, "_errors", None):
+        return root.instance
+    return getattr(root, "_validated_data", None)
+
+
+def rows_in(field: AnyField, value: Any) -> list[Any]:
+    """What *field* shows each by itself: of a list, a queryset, a manager; or the one value.
 
     An iterator is left alone: it can be consumed once, and not by us.
     """
-    if isinstance(instance, Manager):
-        return list(instance.all())
-    if isinstance(instance, list | tuple | QuerySet | set | frozenset):
-        return list(instance)
-    return [] if isinstance(instance, Iterator) else [instance]
+    if not isinstance(field, MANY):
+        return [value]
+    if isinstance(value, Manager):
+        value = value.all()
+    if isinstance(field, DictField):
+        value = value.values() if isinstance(value, Mapping) else ()
+    is_many = isinstance(value, Iterable) and not isinstance(value, Iterator)
+    return list(value) if is_many else []
 
 
-def _shown(serializer: BaseSerializer, rows: list[Any], prefetch: bool) -> Iterator[Shown]:  # noqa: FBT001 - passed down
-    while isinstance(serializer, ListSerializer):
-        serializer = serializer.child
-    if not rows or not isinstance(serializer, Serializer):
+def _shown(field: AnyField, values: list[Any], prefetch: bool) -> Iterator[Shown]:  # noqa: FBT001 - passed down
+    while isinstance(field, MANY):
+        values = [row for value in values for row in rows_in(field, value)]
+        field = field.child  # type: ignore[assignment]  # every one of them has one
+    rows = [row for row in values if row is not None]
+    if not rows or not isinstance(field, Serializer):
         return
-    yield Shown(serializer, rows)
-    nested = [field for field in serializer.fields.values() if _is_nested(field)]
+    yield Shown(field, rows)
+    nested = [each for each in field.fields.values() if _is_nested(each)]
     if prefetch:
         _prefetch(rows, nested)
-    for field in nested:
-        yield from _shown(field, list(_loaded_rows(field, rows)), prefetch)
+    for each in nested:
+        yield from _shown(each, _loaded_values(each, rows), prefetch)
 
 
-def _is_nested(field: Field) -> bool:
-    return isinstance(field, BaseSerializer) and not field.write_only
+def _is_nested(field: AnyField) -> bool:
+    return isinstance(field, (BaseSerializer, *MANY)) and not field.write_only
 
 
-def _loaded_rows(field: Field, rows: Iterable[Any]) -> Iterator[Any]:
-    for row in rows:
-        value = _follow(row, field.source_attrs)
-        if value is not NOT_LOADED and value is not None:
-            yield from rows_of(value)
+def _loaded_values(field: AnyField, rows: Iterable[Any]) -> list[Any]:
+    values = (_follow(row, field.source_attrs) for row in rows)
+    return [value for value in values if value is not NOT_LOADED and value is not None]
 
 
 def _follow(row: Any, attributes: Iterable[str]) -> Any:
@@ -88,6 +110,7 @@ def _loaded(row: Any, name: str) -> Any:
     return NOT_LOADED
 
 
+@cache
 def _relation(model: type[Model], name: str) -> Any:
     """The relation of *model* behind the attribute *name*; None where it is none."""
     for field in model._meta.get_fields():
@@ -97,9 +120,9 @@ def _relation(model: type[Model], name: str) -> Any:
     return None
 
 
-def _prefetch(rows: list[Any], nested: list[Field]) -> None:
+def _prefetch(rows: list[Any], nested: list[AnyField]) -> None:
     models = [row for row in rows if isinstance(row, Model)]
-    if not models:
+    if len({type(row) for row in models}) != 1:  # None, or several that cannot go together.
         return
     paths = [
         "__".join(field.source_attrs)

@@ -1,10 +1,12 @@
 """What a view adds: one page for all its serializers, and context mappings for their code."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django.db.models import Manager
 from rest_framework.permissions import SAFE_METHODS
+from rest_framework.serializers import ListSerializer
 
 from refcache.rest_framework.pages import CONTEXT_NAME, ContextMapping, Page
 
@@ -31,8 +33,10 @@ class ReferenceContextMixin(Base):
 
     def get_serializer(self, *args: Any, **kwargs: Any) -> "BaseSerializer[Any]":
         serializer = super().get_serializer(*args, **kwargs)
-        if self.request is None or self.request.method not in SAFE_METHODS:
+        if not self._only_reads:
             self._reference_page.forget()
+        if isinstance(serializer, ListSerializer):
+            serializer.instance = _repeatable(serializer.instance)
         self._reference_page.watch(serializer)
         return serializer
 
@@ -44,6 +48,18 @@ class ReferenceContextMixin(Base):
         return {**super().get_serializer_context(), **mappings, CONTEXT_NAME: self._reference_page}
 
     @cached_property
+    def _only_reads(self) -> bool:
+        """As the request came: the browsable API pretends other methods to show their forms."""
+        return getattr(self.request, "method", None) in SAFE_METHODS  # A schema has no request.
+
+    @cached_property
     def _reference_page(self) -> Page:
         """This request's: REST framework makes a view for each."""
         return Page(prefetch=True, contexts=self.reference_context)
+
+
+def _repeatable(rows: Any) -> Any:
+    """Rows that can be looked at before they are shown, without a second query."""
+    if isinstance(rows, Manager):
+        return rows.all()
+    return list(rows) if isinstance(rows, Iterator) else rows

@@ -8,6 +8,8 @@ from typing import Any
 from refcache.core.operations import Claim, Entries, Fill, Mark, Operation, Read, Release
 from refcache.core.rules import Changes, Put, Rules
 
+SWEEP_AFTER = 10_000  # puts, or as many as there are entries
+
 
 def wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
@@ -23,6 +25,7 @@ class MemoryStore:
         self._rules = rules or Rules()
         self._entries: dict[bytes, tuple[bytes, int | None]] = {}
         self._lock = threading.Lock()
+        self._puts = 0
 
     def perform(self, operation: Operation) -> Any:
         with self._lock:
@@ -32,6 +35,9 @@ class MemoryStore:
             changes, reply = self._transition(operation, now)
             for key, put in changes.items():
                 self._put(key, put, now)
+            self._puts += len(changes)
+            if self._puts > max(SWEEP_AFTER, len(self._entries)):
+                self._sweep(now)
             return reply
 
     async def aperform(self, operation: Operation) -> Any:
@@ -51,6 +57,12 @@ class MemoryStore:
             case Release():
                 return self._rules.release(get, operation, now)
         raise TypeError(f"A store does not perform {operation!r}.")
+
+    def _sweep(self, now: int) -> None:
+        """Forget what has expired and nobody has asked for again."""
+        self._puts = 0
+        alive = self._entries.items()
+        self._entries = {key: kept for key, kept in alive if kept[1] is None or kept[1] > now}
 
     def _get(self, key: bytes, now: int) -> bytes | None:
         raw, expires = self._entries.get(key, (None, None))

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 from django.db import connections
@@ -17,6 +16,7 @@ from refcache.reading.origin import is_in_transaction
 from refcache.writing.transactions import Transactions
 
 RETRY_AFTER = 1.0  # seconds; each attempt costs a caller the store's timeout
+RELEASES_AT_ONCE = 20  # so that one caller does not pay for all that an outage has left
 
 
 class Invalidation:
@@ -27,7 +27,7 @@ class Invalidation:
         self._terms = terms
         self._known: KnownSchemas = {}
         self._retry_at = 0.0
-        self._transactions = Transactions(terms.token, self.release)
+        self._transactions = Transactions(terms, self.release)
 
     def before_write(self, alias: str, touched: Sequence[Touched]) -> bytes | None:
         """Mark what is about to be written.
@@ -40,7 +40,9 @@ class Invalidation:
         connection = connections[alias]
         if connection.in_atomic_block:
             ending = self._transactions.ending(connection)
-            self._mark(ending.token, ending.add(touched))
+            new = ending.unmarked(touched)
+            if self._mark(ending.token, new):
+                ending.marked(new)
             return None
         token = self._terms.token()
         self._mark(token, touched)
@@ -75,22 +77,29 @@ class Invalidation:
         return bool(self._transactions.dropped) and time.monotonic() >= self._retry_at
 
     def release_dropped(self) -> None:
-        """Release what rollbacks have left, and what the store could not be told."""
-        while self.has_dropped:
-            with suppress(IndexError):  # Another thread was quicker.
-                self.release(*self._transactions.dropped.popleft())
+        """Release some of what rollbacks have left, and of what the store could not be told."""
+        for _ in range(RELEASES_AT_ONCE):
+            if not self.has_dropped:
+                return
+            try:
+                token, touched = self._transactions.dropped.popleft()
+            except IndexError:  # Another thread was quicker.
+                return
+            self.release(token, touched)
 
-    def _mark(self, token: bytes, touched: Sequence[Touched]) -> None:
+    def _mark(self, token: bytes, touched: Sequence[Touched]) -> bool:
+        """Whether the store has taken the mark."""
         if not touched:
-            return
+            return True
         merged = merge(touched)
         try:
             run(mark(merged, token, self._terms, self._known), self._perform)
         except StoreUnavailable as exc:
             self._tell_failure("mark", merged, exc)
-            return
+            return False
         for each in merged:
             self._terms.emit(Marked(each.family.reference, len(each.texts)))
+        return True
 
     def _tell_failure(
         self, operation: str, touched: Sequence[Touched], exc: StoreUnavailable
@@ -101,11 +110,16 @@ class Invalidation:
 
 def merge(touched: Sequence[Touched]) -> list[Touched]:
     """One per family, so that a script meets each epoch once."""
-    merged: dict[bytes, Touched] = {}
+    first: dict[bytes, Touched] = {}
+    texts: dict[bytes, dict[bytes, None]] = {}
+    whole: set[bytes] = set()
     for each in touched:
-        before = merged.get(each.family.epoch_key, each)
-        merged[each.family.epoch_key] = each._replace(
-            texts=tuple(dict.fromkeys(before.texts + each.texts)),
-            whole=before.whole or each.whole,
-        )
-    return list(merged.values())
+        epoch_key = each.family.epoch_key
+        first.setdefault(epoch_key, each)
+        texts.setdefault(epoch_key, {}).update(dict.fromkeys(each.texts))
+        if each.whole:
+            whole.add(epoch_key)
+    return [
+        each._replace(texts=tuple(texts[epoch_key]), whole=epoch_key in whole)
+        for epoch_key, each in first.items()
+    ]

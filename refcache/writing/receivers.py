@@ -13,7 +13,9 @@ from refcache.core.writes import Touched
 from refcache.reading.origin import is_in_transaction
 from refcache.reading.rows import Watch
 from refcache.writing.invalidation import Invalidation
-from refcache.writing.touching import touched_by
+from refcache.writing.touching import lineage, touched_by
+
+DEEPEST = 100  # saves within saves; what is older has failed, on an instance that lives on
 
 
 class Pending(NamedTuple):
@@ -40,6 +42,8 @@ class Receivers:
         self._watches = watches
         self._invalidation = invalidation
         self._pending = threading.local()
+        self._all: Sequence[Watch] = ()
+        self._by_model: dict[type[Model], list[Watch]] = {}
 
     def connect(self, model: type[Model]) -> None:
         """Listen to *model* and to all models whose writes reach its rows."""
@@ -48,7 +52,7 @@ class Receivers:
             pre_save.connect(self.before_save, sender=each, dispatch_uid=uid)
             post_save.connect(self.after_save, sender=each, dispatch_uid=uid)
             pre_delete.connect(self.before_delete, sender=each, dispatch_uid=uid)
-            post_delete.connect(self.after_write, sender=each, dispatch_uid=uid)
+            post_delete.connect(self.after_delete, sender=each, dispatch_uid=uid)
 
     def before_save(
         self,
@@ -81,11 +85,9 @@ class Receivers:
         if pending is not None:
             invalidation.release(pending.token, [*pending.touched, *touched])
 
-    def after_write(self, instance: Model, using: str, **_: Any) -> None:
-        if not is_in_transaction(using):
-            pending = self._take_pending(instance)
-            if pending is not None:
-                self._invalidation().release(pending.token, pending.touched)
+    def after_delete(self, instance: Model, using: str, **_: Any) -> None:
+        """Mark what could not be marked before; Django deletes within a transaction."""
+        self._mark(instance, using, None)
 
     def _mark(self, instance: Model, using: str, update_fields: Collection[str] | None) -> None:
         touched = touched_by(instance, self._watches_of(type(instance)), update_fields)
@@ -93,10 +95,17 @@ class Receivers:
             return
         token = self._invalidation().before_write(using, touched)
         if token is not None:
-            self._stack().append(Pending(ref(instance), token, touched))
+            stack = self._stack()
+            stack.append(Pending(ref(instance), token, touched))
+            del stack[:-DEEPEST]
 
     def _watches_of(self, model: type[Model]) -> list[Watch]:
-        return [each for each in self._watches() if is_related(model, each.model)]
+        watches = self._watches()
+        if watches is not self._all:
+            self._all, self._by_model = watches, {}
+        if model not in self._by_model:
+            self._by_model[model] = [w for w in watches if is_related(model, w.model)]
+        return self._by_model[model]
 
     def _stack(self) -> list[Pending]:
         """This thread's writes under way; a save may save others before it is done.
@@ -120,14 +129,10 @@ class Receivers:
 
 
 def is_related(model: type[Model], watched: type[Model]) -> bool:
-    """Whether a write of *model* reaches rows of *watched*: its own, a parent's or a child's."""
-    concrete = model._meta.concrete_model or model
-    return issubclass(concrete, watched) or issubclass(watched, concrete)
+    """Whether a write of *model* reaches rows of *watched*: they share a table."""
+    return not lineage(model).isdisjoint(lineage(watched))
 
 
 def related_models(model: type[Model]) -> list[type[Model]]:
     """The models whose writes reach the rows of *model*, proxies included."""
-    watched = model._meta.concrete_model or model
-    return [
-        each for each in apps.get_models(include_auto_created=True) if is_related(each, watched)
-    ]
+    return [each for each in apps.get_models(include_auto_created=True) if is_related(each, model)]

@@ -1,11 +1,13 @@
 """Which entries a row's write touches, told from the instance that is written."""
 
 from collections.abc import Collection, Iterable, Iterator
+from functools import cache
 from typing import Any
 
 from django.db.models import Model
+from django.db.models.expressions import DatabaseDefault
 
-from refcache.core.composition import Node
+from refcache.core.composition import Gathered, Node
 from refcache.core.exceptions import InvalidKey
 from refcache.core.keys import Key, index_text, key_text
 from refcache.core.writes import Touched
@@ -26,7 +28,7 @@ def touched_by(
         update_fields: Where only these are written.
     """
     if update_fields is not None:
-        watches = [each for each in watches if not each.columns.isdisjoint(update_fields)]
+        watches = [each for each in watches if each.depends_on(update_fields)]
     return [touched for each in watches for touched in _touched(instance, each)]
 
 
@@ -36,6 +38,14 @@ def touched_rows(node: Node, keys: Iterable[Key], primary: Iterable[Key]) -> Tou
     if node.index is not None:
         texts += [index_text(node.index.index, key) for key in keys]
     return Touched(node.rows.family, tuple(texts))
+
+
+def touched_by_read(found: Gathered) -> Iterator[Touched]:
+    """The entries that an answer was made of, those of spanned rows too."""
+    primary = found.primary.values() if found.node.index is not None else found.rows
+    yield touched_rows(found.node, found.rows, primary)
+    for below in found.spanned:
+        yield from touched_by_read(below)
 
 
 def _touched(instance: Model, watch: Watch) -> Iterator[Touched]:
@@ -53,22 +63,37 @@ def _touched(instance: Model, watch: Watch) -> Iterator[Touched]:
 def _row_text(instance: Model, watch: Watch) -> bytes | object | None:
     """The row's own entry; None while the key is not known."""
     key = _primary_key(instance, watch.model)
-    if is_null(key):
-        return None
+    if key is MISSING or is_null(key) or isinstance(key, DatabaseDefault):
+        return MISSING if key is MISSING else None
     try:
         return key_text(watch.cast(key))
     except InvalidKey:  # An expression, or nothing that the database would take as it is.
         return MISSING
 
 
-def _primary_key(instance: Model, model: type[Model]) -> Any:
-    """The primary key of the row of *model* that is, is part of, or extends *instance*."""
-    if not isinstance(instance, model):
-        # A child shares its parent's key where the link to the parent is its primary key.
+def _primary_key(instance: Model, watched: type[Model]) -> Any:
+    """The primary key of the row of *watched* that shares a table with *instance*.
+
+    MISSING where the instance does not hold it: a child shares its parent's key only by a link
+    that is its own primary key.
+    """
+    written = type(instance)._meta.concrete_model or type(instance)
+    if written is watched:
+        return instance.pk
+    tables, model = lineage(written), watched
+    while model not in tables:
         link = model._meta.pk.remote_field
-        return instance.pk if link is not None and link.parent_link else MISSING
-    is_own = model is type(instance)._meta.concrete_model
-    return instance.pk if is_own else getattr(instance, model._meta.pk.attname)
+        if link is None or not link.parent_link:
+            return MISSING
+        model = link.model
+    return getattr(instance, model._meta.pk.attname)
+
+
+@cache
+def lineage(model: type[Model]) -> frozenset[type[Model]]:
+    """The models whose tables hold a row of *model*: itself, and what it inherits from."""
+    options = model._meta
+    return frozenset({options.concrete_model or model, *options.all_parents})
 
 
 def _index_text(instance: Model, index: WatchedIndex) -> bytes | object | None:

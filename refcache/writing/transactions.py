@@ -1,52 +1,70 @@
 """When a write is over: what was marked is released on commit, and on rollback where one can tell.
 
 Django calls `on_commit` hooks after the commit and drops them in silence after a rollback. So the
-hook is an object with a finalizer: dropped unused, it queues its release, and whoever uses
+hook is an object with a finalizer: dropped by a rollback, it queues its release, and whoever uses
 refcache next performs it.
 """
 
+import inspect
+import os
 import sys
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary, finalize, ref
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from refcache.core.terms import Terms
 from refcache.core.writes import Touched
 
 Release = Callable[[bytes, Sequence[Touched]], None]
 Dropped = deque[tuple[bytes, list[Touched]]]
 
-# What cannot be released for long is forgotten from the oldest on; its markers have expired.
+# What cannot be released for so long is forgotten, the oldest first: entries whose mark failed as
+# well are then stale for their TTL at most.
 LONGEST_QUEUE = 10_000
 
 
 class Ending:
-    """The end of one level of a transaction: the hook that releases what was marked in it."""
+    """The end of a transaction: the hook that releases what was marked in it, with one token.
 
-    def __init__(self, token: bytes, release: Release, dropped: Dropped) -> None:
-        self.token = token
+    One is enough for all its savepoints. A hook made within a savepoint goes with it when that is
+    rolled back; but then all it has marked was written within that savepoint too, since whatever
+    came before would have made the hook before, and what comes after makes another one.
+    """
+
+    def __init__(self, terms: Terms, release: Release, dropped: Dropped) -> None:
+        self.token = terms.token()
         self.touched: list[Touched] = []
-        self._known: set[tuple[str, bytes]] = set()
+        self.place = 0  # among the connection's hooks, when it was last seen there
+        self._marked: dict[tuple[str, bytes], float] = {}
+        # A transaction may be longer than it should be; its second write prolongs the marker.
+        self._holds_for = terms.write_timeout / 2
         self._release = release
-        self._finalizer = finalize(self, _queue, dropped, token, self.touched)
+        self._finalizer = finalize(self, _queue, dropped, self.token, self.touched, os.getpid())
         self._finalizer.atexit = False
 
-    def add(self, touched: Iterable[Touched]) -> list[Touched]:
-        """What of *touched* was not marked at this level as yet; it is now to be."""
-        new = [each for each in (self._unknown(each) for each in touched) if each is not None]
-        self.touched += new
-        return new
+    def unmarked(self, touched: Sequence[Touched]) -> list[Touched]:
+        """What of *touched* is to be marked; it is released at the end in any case."""
+        self.touched += touched
+        oldest = time.monotonic() - self._holds_for
+        narrowed = [self._narrowed(each, oldest) for each in touched]
+        return [each for each in narrowed if each.texts or each.whole]
 
-    def _unknown(self, touched: Touched) -> Touched | None:
-        name = touched.family.reference
-        if touched.whole:
-            return touched
-        texts = tuple(text for text in touched.texts if (name, text) not in self._known)
-        self._known.update((name, text) for text in texts)
-        return touched._replace(texts=texts) if texts else None
+    def marked(self, touched: Sequence[Touched]) -> None:
+        """The store has taken the marks."""
+        now = time.monotonic()
+        for each in touched:
+            self._marked.update(dict.fromkeys(_names(each), now))
+
+    def _narrowed(self, touched: Touched, oldest: float) -> Touched:
+        texts = zip(touched.texts, _names(touched), strict=True)
+        return touched._replace(
+            texts=tuple(text for text, name in texts if self._marked.get(name, 0.0) <= oldest)
+        )
 
     def __call__(self) -> None:
         self._finalizer.detach()
@@ -54,31 +72,28 @@ class Ending:
 
 
 class Transactions:
-    """The endings under way, per connection and savepoint level."""
+    """The ending of the transaction that each connection is in."""
 
-    def __init__(self, new_token: Callable[[], bytes], release: Release) -> None:
+    def __init__(self, terms: Terms, release: Release) -> None:
         self.dropped: Dropped = deque(maxlen=LONGEST_QUEUE)
-        self._new_token = new_token
+        self._terms = terms
         self._release = release
-        self._endings: WeakKeyDictionary[Any, dict[tuple[str, ...], ref[Ending]]] = (
-            WeakKeyDictionary()
-        )
+        self._endings: WeakKeyDictionary[Any, ref[Ending]] = WeakKeyDictionary()
 
     def ending(self, connection: BaseDatabaseWrapper) -> Ending:
-        """The ending of the level that *connection* is at; made, and hooked, where there is none.
-
-        A level's savepoint that is rolled back drops its ending alone: what is written after that
-        is marked again, with another token.
-        """
-        levels = self._endings.get(connection, {})
-        level = tuple(connection.savepoint_ids)
-        ending = levels[level]() if level in levels else None
+        """The ending of the transaction under way on *connection*; hooked, where it is new."""
+        known = self._endings.get(connection)
+        ending = known() if known is not None else None
         if ending is None or not _is_hooked(connection, ending):
-            ending = Ending(self._new_token(), self._release, self.dropped)
+            ending = Ending(self._terms, self._release, self.dropped)
+            ending.place = len(connection.run_on_commit)
             transaction.on_commit(ending, using=connection.alias, robust=True)
-            alive = {known: there for known, there in levels.items() if there() is not None}
-            self._endings[connection] = alive | {level: ref(ending)}
+            self._endings[connection] = ref(ending)
         return ending
+
+
+def _names(touched: Touched) -> list[tuple[str, bytes]]:
+    return [(touched.family.reference, text) for text in touched.texts]
 
 
 def _is_hooked(connection: BaseDatabaseWrapper, ending: Ending) -> bool:
@@ -86,23 +101,40 @@ def _is_hooked(connection: BaseDatabaseWrapper, ending: Ending) -> bool:
 
     One that somebody else keeps alive, as a test that captures hooks, may be of an earlier one.
     """
-    return any(hook is ending for _, hook, *_ in connection.run_on_commit)
+    hooks = connection.run_on_commit
+    if ending.place < len(hooks) and hooks[ending.place][1] is ending:
+        return True
+    # A savepoint that was rolled back takes its hooks out of the list.
+    places = (place for place, hook in enumerate(hooks) if hook[1] is ending)
+    ending.place = next(places, len(hooks))
+    return ending.place < len(hooks)
 
 
-def _queue(dropped: Dropped, token: bytes, touched: list[Touched]) -> None:
+def _queue(dropped: Dropped, token: bytes, touched: list[Touched], pid: int) -> None:
     """Called by the garbage collector: no I/O, and nothing that can raise."""
-    if touched and not _is_commit_in_doubt():
+    if touched and pid == os.getpid() and _is_rolled_back():
         dropped.append((token, touched))
 
 
-def _is_commit_in_doubt() -> bool:
-    """Whether Django drops its hooks because a COMMIT ended in an error.
+# Whoever runs these drops the hooks because the database has rolled back, and has said so.
+ROLLBACKS = frozenset(
+    {BaseDatabaseWrapper.rollback.__code__, BaseDatabaseWrapper.savepoint_rollback.__code__}
+)
 
-    Then nobody knows whether the row changed, or when it will, and the marker must stay until it
-    expires. Django handles that error in `Atomic.__exit__` itself, where the traceback begins;
-    a rollback's exception comes from within the block.
+
+def _is_rolled_back() -> bool:
+    """Whether Django drops its hooks because of a rollback, as far as one can know.
+
+    After a COMMIT that ended in an error nobody knows whether the row has changed, or when it
+    will: the marker must stay until it expires. Django handles that error in `Atomic.__exit__`
+    itself, where the traceback then begins, and rolls back; a rollback's own exception comes from
+    within the block. A connection that is closed is no answer either.
     """
     error = sys.exception()
-    if error is None or error.__traceback__ is None:
+    trace = error.__traceback__ if error is not None else None
+    if trace is not None and trace.tb_frame.f_code is transaction.Atomic.__exit__.__code__:
         return False
-    return error.__traceback__.tb_frame.f_code is transaction.Atomic.__exit__.__code__
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code not in ROLLBACKS:
+        frame = frame.f_back
+    return frame is not None

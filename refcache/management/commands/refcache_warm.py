@@ -10,9 +10,11 @@ from importlib.util import find_spec
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import Error as DatabaseError
 from django.db import connections
 
 from refcache.core.exceptions import RefcacheError
+from refcache.reading.origin import is_in_transaction
 from refcache.reading.warming import WarmCounts
 from refcache.reference import Reference
 from refcache.registry import references
@@ -116,9 +118,9 @@ class Command(BaseCommand):
             self._report(reference, counts, started)
             self.stderr.write("Interrupted; what is stored above stays stored.")
             sys.exit(INTERRUPTED)
-        except RefcacheError as exc:
+        except (RefcacheError, DatabaseError) as exc:
             self._report(reference, counts, started)
-            raise CommandError(str(exc)) from exc
+            raise CommandError(f"{reference.name}: {exc}") from exc
         self._report(reference, counts, started)
 
     def _report(self, reference: Reference, counts: WarmCounts, started: float) -> None:
@@ -126,10 +128,22 @@ class Command(BaseCommand):
         rate = counts.seen / seconds if seconds else 0.0
         numbers = (counts.seen, counts.loaded, counts.stored, counts.absent)
         self._row((reference.name, *map(str, numbers), f"{seconds:.2f}", f"{rate:.0f}"))
+        left = counts.loaded - counts.absent - counts.stored
+        if left > 0:
+            self.stderr.write(f"{reference.name}: {left} rows were not stored: {_why(reference)}.")
 
     def _row(self, cells: tuple[str, ...]) -> None:
         name, *numbers = cells
         self.stdout.write(f"{name:<24}" + "".join(f"{cell:>10}" for cell in numbers))
+
+
+def _why(reference: Reference) -> str:
+    if is_in_transaction(reference.alias):
+        return (
+            f"a transaction is open on {reference.alias!r}, and others may not see what it sees. "
+            "Warm outside of it"
+        )
+    return "they were written meanwhile, or the store did not take them (see the log)"
 
 
 @contextmanager

@@ -7,6 +7,7 @@
 --         the primary, or the entry that stands there}}.
 -- Cost: O(keys). Atomic, so that overlapping callers get disjoint leases.
 
+local MOST_SCHEMAS = 32
 local groups, token, fresh = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local lease, refresh = tonumber(ARGV[4]), ARGV[5] == '1'
 
@@ -27,6 +28,10 @@ local function announced(key, schema, keep)
     -- Writers under way do not know a new schema: it may fill when they are over.
     local since = mine and mine.since or last_deadline(tokens)
     mine = { id = schema, since = since, till = now + keep }
+    if #others >= MOST_SCHEMAS then -- Their entries must not be met again: a new epoch.
+      epoch.id = fresh
+      while #others >= MOST_SCHEMAS do table.remove(others, 1) end
+    end
     others[#others + 1] = mine
     epoch.schemas, epoch.tokens, changed = others, pack_tokens(tokens), true
   end

@@ -28,6 +28,13 @@ local function mark_epoch(key, epoch, whole)
   save_epoch(key, epoch)
 end
 
+-- First what frees memory: after that, a Redis that is full lets the script go on.
+local owners = {}
+for at = groups + 1, #KEYS do
+  owners[at] = other_owners(KEYS[at], token)
+  redis.call('DEL', KEYS[at])
+end
+
 local at = groups
 for g = 1, groups do
   local base = 1 + 4 * g
@@ -35,7 +42,7 @@ for g = 1, groups do
   mark_epoch(KEYS[g], epochs[g], ARGV[base + 1] == '1')
   for _ = 1, tonumber(ARGV[base + 3]) do
     at = at + 1
-    local tokens = other_owners(KEYS[at], token)
+    local tokens = owners[at]
     tokens[#tokens + 1] = { id = token, deadline = now + timeout, kind = 'r' }
     save_marker(KEYS[at], tokens, grace)
   end

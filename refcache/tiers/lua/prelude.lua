@@ -1,7 +1,7 @@
 -- What the four scripts share; put before each of them when it is loaded. The layout of an entry
 -- and of an epoch entry is refcache/core/entries.py's, and the rules are refcache/core/rules.py's.
 
-local HEADER, CHECKED = 44, 19
+local HEADER, CHECKED, LONGEST = 44, 19, 65536
 local NO_TOKEN = string.rep('\0', 14)
 
 local time = redis.call('TIME')
@@ -21,10 +21,8 @@ end
 
 -- The polynomial hash of entries.py; each product stays below 2^49, which a double holds exactly.
 local function checksum(key, checked)
-  local total = 0
-  for i, byte in ipairs({ string.byte(key .. checked, 1, -1) }) do
-    total = (total * 65599 + byte) % 4294967296
-  end
+  local text, total = key .. checked, 0
+  for i = 1, #text do total = (total * 65599 + string.byte(text, i)) % 4294967296 end
   local bytes = {}
   for i = 4, 1, -1 do
     bytes[i] = string.char(total % 256)
@@ -56,9 +54,9 @@ local function unpack_entry(raw)
   }
 end
 
--- For the states that scripts make: L, M, T and E.
+-- For the states that scripts make: L, M, T and E. What is longer than any of them is none.
 local function parse(key, raw)
-  if not well_formed(raw) then return nil end
+  if not well_formed(raw) or #raw > LONGEST then return nil end
   if string.sub(raw, 1, 4) ~= checksum(key, string.sub(raw, CHECKED)) then return nil end
   return unpack_entry(raw)
 end

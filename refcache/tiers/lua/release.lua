@@ -28,6 +28,13 @@ local function release_epoch(key, epoch, whole)
   save_epoch(key, epoch)
 end
 
+-- First what frees memory: after that, a Redis that is full lets the script go on.
+local owners = {}
+for at = groups + 1, #KEYS do
+  owners[at] = other_owners(KEYS[at], token)
+  redis.call('DEL', KEYS[at])
+end
+
 local at = groups
 for g = 1, groups do
   local base = 4 * g
@@ -35,8 +42,8 @@ for g = 1, groups do
   if epochs[g] then release_epoch(KEYS[g], epochs[g], ARGV[base + 1] == '1') end
   for _ = 1, tonumber(ARGV[base + 3]) do
     at = at + 1
-    local others = other_owners(KEYS[at], token)
-    if #others > 0 then save_marker(KEYS[at], others, grace) else save_tombstone(KEYS[at], grace) end
+    if #owners[at] > 0 then save_marker(KEYS[at], owners[at], grace)
+    else save_tombstone(KEYS[at], grace) end
   end
 end
 return { now, 1 }

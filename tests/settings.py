@@ -30,6 +30,7 @@ INSTALLED_APPS = [
     "django.contrib.auth",
     "rest_framework",
     "refcache",
+    "tests.restapp",
     "tests.testapp",
 ]
 
@@ -38,7 +39,10 @@ DATABASES = {
     "events": _database("events", addresses().events),
 }
 
-DATABASE_ROUTERS = ["tests.testapp.routers.EventsRouter"]
+DATABASE_ROUTERS = [
+    "tests.restapp.routers.RestRouter",
+    "tests.testapp.routers.EventsRouter",
+]
 
 CACHES = {
     "default": {

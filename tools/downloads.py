@@ -1,4 +1,4 @@
-"""Gets the server programs where the machine has none, without installing anything on it.
+"""Gets servers, and a browser, where the machine has none, without installing anything on it.
 
 First from the archive of the machine's own Debian (or a relative of it), then from wheels that
 bring server programs along. Both are only unpacked, into a folder that `make clean` removes.
@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.servers import downloads, find_postgres, find_redis
+from tools.servers import downloads, find_chromium, find_postgres, find_redis
 
 # The last for which both projects have wheels. Only the programs in them are used, so it need
 # not be the Python that runs.
@@ -36,6 +36,7 @@ def get_servers(python: Path) -> None:
     for name, find, sources in (
         ("redis-server", find_redis, redis),
         ("PostgreSQL", find_postgres, postgres),
+        ("Chromium", find_chromium, [lambda: _from_debian("chromium-headless-shell")]),
     ):
         if find() or any(_try(source) and find() for source in sources):
             continue
@@ -51,6 +52,7 @@ def _try(source: Callable[[], None]) -> bool:
     finally:
         find_redis.cache_clear()
         find_postgres.cache_clear()
+        find_chromium.cache_clear()
     return True
 
 

@@ -1,4 +1,4 @@
-"""Finds the server programs that the tests start: Redis's and PostgreSQL's."""
+"""Finds the programs that the tests start: Redis's and PostgreSQL's servers, and a browser."""
 
 import os
 import re
@@ -15,6 +15,10 @@ ROOT = Path(__file__).resolve().parent.parent
 REDIS_MINIMUM = (6, 2)
 # Django 6.1 refuses older ones.
 POSTGRES_MINIMUM = (15,)
+# The first whose headless mode is the browser itself.
+CHROMIUM_MINIMUM = (112,)
+
+CHROMIUM_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,12 @@ def find_postgres() -> Program | None:
     return next(_usable(complete, POSTGRES_MINIMUM), None)
 
 
+@cache
+def find_chromium() -> Program | None:
+    """Return a Chromium, for pages as people see them."""
+    return next(_usable(_chromium_candidates(), CHROMIUM_MINIMUM), None)
+
+
 def _usable(paths: Iterator[Path], minimum: tuple[int, ...]) -> Iterator[Program]:
     programs = (Program(path, _libraries_of(path)) for path in paths if path.is_file())
     return (program for program in programs if program.version() >= minimum)
@@ -96,6 +106,14 @@ def _postgres_candidates() -> Iterator[Path]:
     yield downloads() / "pgserver/pgserver/pginstall/bin/postgres"
 
 
+def _chromium_candidates() -> Iterator[Path]:
+    if chosen := os.environ.get("REFCACHE_CHROMIUM"):
+        yield Path(chosen)
+        return
+    yield from (Path(path) for path in map(shutil.which, CHROMIUM_NAMES) if path)
+    yield downloads() / "debian/usr/lib/chromium/chromium-headless-shell"
+
+
 def _newest_first(versions: Path) -> list[Path]:
     found = [path for path in versions.glob("*/bin/postgres") if path.parts[-3].isdecimal()]
     return sorted(found, key=lambda path: int(path.parts[-3]), reverse=True)
@@ -105,4 +123,5 @@ def _libraries_of(path: Path) -> tuple[Path, ...]:
     debian = downloads() / "debian"
     if not path.is_relative_to(debian):
         return ()
-    return (*debian.glob("usr/lib/*-linux-*"), *debian.glob("lib/*-linux-*"))
+    folders = ("usr/lib/*-linux-*", "usr/lib/*-linux-*/pulseaudio", "lib/*-linux-*")
+    return tuple(path for folder in folders for path in debian.glob(folder))

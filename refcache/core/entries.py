@@ -125,6 +125,14 @@ def is_well_formed(raw: bytes) -> bool:
     return len(raw) >= HEADER and raw[18:19] == FORMAT and raw[19] in STATES
 
 
+def witness(raw: bytes) -> bytes:
+    """What a claim must show to take a value that it does not trust.
+
+    Its head, which holds its checksum and times, and its length.
+    """
+    return raw[:HEADER] + len(raw).to_bytes(6, "big")
+
+
 def unpack(raw: bytes) -> Entry:
     """The fields of a well-formed entry, unchecked."""
     return Entry(
@@ -147,6 +155,14 @@ def unpack_tokens(body: bytes) -> tuple[Token, ...]:
         Token(body[i : i + 8], number(body[i + 8 : i + 14]), body[i + 14 : i + 15])
         for i in range(0, len(body) - 14, 15)
     )
+
+
+def live(tokens: tuple[Token, ...], now: int) -> tuple[Token, ...]:
+    return tuple(t for t in tokens if t.deadline > now)
+
+
+def without(tokens: tuple[Token, ...], token: bytes) -> tuple[Token, ...]:
+    return tuple(t for t in tokens if t.id != token)
 
 
 def pack_epoch(entry_key: bytes, epoch: Epoch, now: int) -> bytes:

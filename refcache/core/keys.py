@@ -80,6 +80,8 @@ def key_text(key: Key) -> bytes:
         return key.hex().encode()
     if isinstance(key, datetime) and key.tzinfo:
         key = key.astimezone(UTC)
+    if isinstance(key, float | Decimal) and not key:
+        key = abs(key)  # A negative zero equals zero.
     if isinstance(key, Decimal):
         key = key.normalize(_EXACT)
     return quote(str(key), safe="").encode()

@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from refcache.core import entries
-from refcache.core.entries import CHECKED, FORMAT, HEADER, Entry, Epoch, six
+from refcache.core.entries import CHECKED, FORMAT, HEADER, Entry, Epoch, six, witness
 from refcache.core.events import CorruptEntry
 from refcache.core.exceptions import Undecodable
 from refcache.core.keys import Key
-from refcache.core.rules import witness
 from refcache.core.sources import ABSENT, Checked, Source
 from refcache.core.terms import Terms
 

@@ -11,7 +11,6 @@ from refcache.core.entries import (
     ABSENT,
     CHECKED,
     EPOCH_TOKEN,
-    HEADER,
     LEASE,
     MARKER,
     NO_TOKEN,
@@ -23,6 +22,7 @@ from refcache.core.entries import (
     Schema,
     Token,
     is_well_formed,
+    live,
     pack,
     pack_epoch,
     pack_tokens,
@@ -31,6 +31,8 @@ from refcache.core.entries import (
     six,
     unpack,
     unpack_tokens,
+    without,
+    witness,
 )
 from refcache.core.operations import (
     Claim,
@@ -72,6 +74,7 @@ class Rules:
         changes: Changes = {}
         epochs, replies = [], []
         for group in claim.groups:
+            is_new = self.is_new(get, group)
             epoch = self._announced(get, group, claim, now, changes)
             closed = self.is_closed(epoch, group.schema, now)
             epochs.append(_current(get, group.epoch_key, changes))
@@ -79,11 +82,16 @@ class Rules:
                 [
                     Grant.REFUSED
                     if closed
-                    else self._claim_key(get, key, epoch, claim, now, changes)
+                    else self._claim_key(get, key, epoch, is_new, claim, now, changes)
                     for key in group.entry_keys
                 ]
             )
         return changes, Claimed(now, epochs, replies)
+
+    def is_new(self, get: Get, group: ClaimGroup) -> bool:
+        """Whether the schema was not listed: no write has to have reached what is stored of it."""
+        epoch = parse_epoch(group.epoch_key, get(group.epoch_key))
+        return epoch is None or epoch.schema(group.schema) is None
 
     def _announced(
         self, get: Get, group: ClaimGroup, claim: Claim, now: int, changes: Changes
@@ -112,11 +120,18 @@ class Rules:
         return epoch.is_marked(now) or mine is None or mine.since > now
 
     def _claim_key(
-        self, get: Get, key: bytes, epoch: Epoch, claim: Claim, now: int, changes: Changes
+        self,
+        get: Get,
+        key: bytes,
+        epoch: Epoch,
+        is_new: bool,  # noqa: FBT001 - of the group
+        claim: Claim,
+        now: int,
+        changes: Changes,
     ) -> Grant | bytes:
         raw = get(key)
         entry = self.standing(key, raw, epoch, now)
-        if entry is None or raw is None or _is_distrusted(claim, key, raw):
+        if entry is None or raw is None or _is_doubtful(claim, key, raw, is_new):
             return self._lease(key, epoch, claim, now, 0, changes)
         if entry.state in (LEASE, TOMBSTONE):
             if entry.state == LEASE and entry.deadline > now:
@@ -263,25 +278,10 @@ class Rules:
         return self._tombstone(key, now, group.grace_ms)
 
 
-def live(tokens: tuple[Token, ...], now: int) -> tuple[Token, ...]:
-    return tuple(t for t in tokens if t.deadline > now)
-
-
-def without(tokens: tuple[Token, ...], token: bytes) -> tuple[Token, ...]:
-    return tuple(t for t in tokens if t.id != token)
-
-
-def witness(raw: bytes) -> bytes:
-    """What a claim must show to take a value that it does not trust.
-
-    Its head, which holds its checksum and times, and its length.
-    """
-    return raw[:HEADER] + len(raw).to_bytes(6, "big")
-
-
-def _is_distrusted(claim: Claim, key: bytes, raw: bytes) -> bool:
-    shown = claim.witnesses.get(key)
-    return shown is not None and raw[19:20] in (VALUE, ABSENT) and shown == witness(raw)
+def _is_doubtful(claim: Claim, key: bytes, raw: bytes, is_new: bool) -> bool:  # noqa: FBT001 - of the group
+    """Whether a stored value is to be loaded again, and not served meanwhile."""
+    is_seen = claim.witnesses.get(key) == witness(raw)
+    return raw[19:20] in (VALUE, ABSENT) and (is_new or is_seen)
 
 
 def _marker(key: bytes, tokens: tuple[Token, ...], grace_ms: int, now: int) -> Put:

@@ -23,7 +23,8 @@ local function announced(key, schema, keep)
     if other.id == schema then mine = other
     elseif other.till > now then others[#others + 1] = other end
   end
-  if not mine or mine.till - now < math.floor(keep / 2) then
+  local is_new = mine == nil
+  if is_new or mine.till - now < math.floor(keep / 2) then
     local tokens = live_tokens(epoch.tokens)
     -- Writers under way do not know a new schema: it may fill when they are over.
     local since = mine and mine.since or last_deadline(tokens)
@@ -38,7 +39,7 @@ local function announced(key, schema, keep)
   if changed then save_epoch(key, epoch) end
   local closed = mine.since > now
   for _, writer in ipairs(live_tokens(epoch.tokens)) do closed = closed or writer.kind == 'e' end
-  return epoch, closed
+  return epoch, closed, is_new
 end
 
 local function give_lease(key, epoch, tombstone)
@@ -50,11 +51,12 @@ local function give_lease(key, epoch, tombstone)
 end
 
 -- The entry that must be respected, or nil where the key is free.
-local function standing(key, raw, epoch)
+local function standing(key, raw, epoch, is_new)
   if not well_formed(raw) then return nil end
   local entry = unpack_entry(raw)
   if entry.state == 'V' or entry.state == 'A' then
-    return entry.epoch == epoch.id and entry or nil
+    -- Values under a schema that was not listed: no write has to have reached them.
+    return not is_new and entry.epoch == epoch.id and entry or nil
   end
   if not parse(key, raw) then return nil end
   if entry.state == 'M' then
@@ -64,9 +66,9 @@ local function standing(key, raw, epoch)
   return math.max(entry.till, entry.deadline) > now and entry or nil
 end
 
-local function claim_key(index, key, epoch)
+local function claim_key(index, key, epoch, is_new)
   local raw = get(key)
-  local entry = standing(key, raw, epoch)
+  local entry = standing(key, raw, epoch, is_new)
   if not entry then return give_lease(key, epoch, 0) end
   local stored = entry.state == 'V' or entry.state == 'A'
   if stored and witnesses[index] == string.sub(raw, 1, HEADER) .. six(#raw) then
@@ -86,11 +88,11 @@ end
 local epochs, replies, at = {}, {}, groups
 for g = 1, groups do
   local base = 3 + 3 * g
-  local epoch, closed = announced(KEYS[g], ARGV[base], tonumber(ARGV[base + 1]))
+  local epoch, closed, is_new = announced(KEYS[g], ARGV[base], tonumber(ARGV[base + 1]))
   epochs[g] = epoch.raw
   for _ = 1, tonumber(ARGV[base + 2]) do
     at = at + 1
-    replies[#replies + 1] = closed and 0 or claim_key(at - groups, KEYS[at], epoch)
+    replies[#replies + 1] = closed and 0 or claim_key(at - groups, KEYS[at], epoch, is_new)
   end
 end
 return { now, epochs, replies }

@@ -46,9 +46,10 @@ def bare_client() -> redis.Redis:
 
 
 def warm_cases() -> list[Case]:
-    """Beginning with the bare MGET that the next one is compared with."""
+    """The bare MGET, the read that is compared with it, and further ones."""
     customers, client = references["customer"], bare_client()
     keys = list(KEYS)
+    memory = customers.plan.node.rows.memory
     entry_keys = customers.plan.node.rows.entry_keys(keys)
     cached = {key: {"key": key, "name": f"Customer {key}", "tier": "gold"} for key in keys}
     cache.set_many(cached, timeout=None)
@@ -57,8 +58,13 @@ def warm_cases() -> list[Case]:
         raise RuntimeError("The entries were not filled.")
     return [
         Case("redis-py: mget of the 100 entries", lambda: client.mget(entry_keys)),
-        Case("django-redis: get_many of 100 dictionaries", lambda: cache.get_many(keys)),
         Case("refcache: get_many of 100 keys", lambda: customers.get_many(keys)),
+        Case(
+            "refcache: the same, new to this process",
+            lambda: customers.get_many(keys),
+            prepare=lambda: memory.of(b"another epoch"),
+        ),
+        Case("django-redis: get_many of 100 dictionaries", lambda: cache.get_many(keys)),
     ]
 
 

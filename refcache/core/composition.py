@@ -212,6 +212,8 @@ def _has_key(node: Node, row: Any, key: Key) -> bool:
 
 def _together(steps: Sequence[Asking[T]]) -> Asking[list[T]]:
     """Run several gatherings in step: what they ask at the same time is asked at once."""
+    if len(steps) == 1:
+        return [(yield from steps[0])]
     results: dict[int, T] = {}
     asking: dict[int, list[Ask]] = {}
     for place, step in enumerate(steps):

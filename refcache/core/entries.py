@@ -69,7 +69,9 @@ class Epoch(NamedTuple):
     tokens: tuple[Token, ...] = ()
 
     def is_marked(self, now: int) -> bool:
-        return any(t.kind == EPOCH_TOKEN and t.deadline > now for t in self.tokens)
+        return bool(self.tokens) and any(
+            t.kind == EPOCH_TOKEN and t.deadline > now for t in self.tokens
+        )
 
     def schema(self, schema: bytes) -> Schema | None:
         return next((s for s in self.schemas if s.id == schema), None)

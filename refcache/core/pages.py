@@ -113,10 +113,10 @@ def _take_known(
     cost of a warm page, so they compare bytes and call next to nothing of ours.
     """
     checked = page.source.memory.of(FORMAT + entries.VALUE + epoch.id)
-    known = list(map(checked.get, entry_keys))
-    if None in known:
+    try:
+        known_raws, untils, rows = zip(*map(checked.__getitem__, entry_keys), strict=True)
+    except KeyError:
         return False
-    known_raws, untils, rows = zip(*known, strict=True)
     if known_raws != tuple(raws) or min(untils) <= six(now):
         return False
     page.rows.update(zip(keys, rows, strict=True))

@@ -9,7 +9,7 @@ from refcache.core.exceptions import InvalidKey, MissingRows
 from refcache.core.keys import Key
 from refcache.core.pages import Mode
 from refcache.core.snapshots import Snapshot, placeholder
-from refcache.core.sources import ABSENT
+from refcache.core.sources import ABSENT, Absence
 from refcache.core.terms import Steps, Terms
 from refcache.reading.planning import Plan
 
@@ -47,10 +47,11 @@ def cast_keys(plan: Plan, keys: Iterable[object], terms: Terms) -> Keys:
     """Keys that cannot be one do not spoil the others; null keys are left out."""
     if isinstance(keys, str | bytes):
         raise TypeError(f"{keys!r} is one key: give a list of keys, or use get().")
-    given: list[Any] = [key for key in keys if key is not None]
+    given: list[Any] = list(keys)
     low, high = plan.integers
     if set(map(type, given)) == {int} and low <= min(given) and max(given) <= high:
         return Keys(list(dict.fromkeys(given)), {})  # A warm page's way.
+    given = [key for key in given if key is not None]
     if len(plan.key_names) == 1:
         try:
             return Keys(list(dict.fromkeys(map(plan.cast, given))), {})
@@ -93,6 +94,8 @@ def snapshots(plan: Plan, answer: Answer, on_missing: OnMissing) -> dict[Key, Sn
     else:
         found = {key: gathered.compose(key) for key in answer.keys.cast}
     absent = answer.absent
+    if not absent and list(found) == answer.keys.cast:
+        return dict(found)
     if not absent:
         return {key: found[key] for key in answer.keys.cast}
     if on_missing == "raise":
@@ -111,7 +114,9 @@ def stand_in(plan: Plan, key: Key) -> Snapshot:
 
 def _answer(keys: Keys, found: Gathered) -> Answer:
     rows = found.rows
-    return Answer(keys, found, [key for key in keys.cast if rows[key] is ABSENT])
+    is_complete = Absence not in set(map(type, rows.values()))  # As most pages are.
+    absent = [] if is_complete else [key for key in keys.cast if rows[key] is ABSENT]
+    return Answer(keys, found, absent)
 
 
 def _summary(plan: Plan, found: Answer) -> Resolved:

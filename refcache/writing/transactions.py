@@ -117,8 +117,10 @@ def _queue(dropped: Dropped, token: bytes, touched: list[Touched], pid: int) -> 
 
 
 # Whoever runs these drops the hooks because the database has rolled back, and has said so.
+# Unwrapped, as Django's decorator would lend the code of its own, close()'s too, to each of them.
 ROLLBACKS = frozenset(
-    {BaseDatabaseWrapper.rollback.__code__, BaseDatabaseWrapper.savepoint_rollback.__code__}
+    inspect.unwrap(each).__code__
+    for each in (BaseDatabaseWrapper.rollback, BaseDatabaseWrapper.savepoint_rollback)
 )
 
 

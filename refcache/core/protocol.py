@@ -156,9 +156,10 @@ def _own(reply: Grant | bytes, token: bytes) -> Grant | bytes:
     if isinstance(reply, Grant) or not entries.is_well_formed(reply):
         return reply
     entry = entries.unpack(reply)
-    if entry.state != entries.LEASE or entry.token != token:
+    if entry.token != token:  # It stands in a lease, or in a value that is refreshed.
         return reply
-    return Grant.PRIMARY_LEASE if entry.until else Grant.LEASE
+    is_primary = entry.state == entries.LEASE and entry.until
+    return Grant.PRIMARY_LEASE if is_primary else Grant.LEASE
 
 
 def _claim_group(page: Page, opened: list[Open]) -> ClaimGroup:

@@ -11,6 +11,7 @@ from refcache.core.pages import Mode
 from refcache.core.snapshots import Snapshot, placeholder
 from refcache.core.sources import ABSENT, Absence
 from refcache.core.terms import Steps, Terms
+from refcache.reading.casts import shown
 from refcache.reading.planning import Plan
 
 OnMissing = Literal["omit", "placeholder", "raise"]
@@ -73,7 +74,7 @@ def _name(key: object) -> Hashable:
     try:
         hash(key)
     except TypeError:
-        return repr(key)
+        return shown(key)
     return key
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from refcache.core.operations import Claim, Entries, Fill, Mark, Operation, Read, Release
 from refcache.core.rules import Changes, Put, Rules
 
-SWEEP_AFTER = 10_000  # puts, or as many as there are entries
+SWEEP_AFTER = 10_000  # puts, or as many as entries were left by the last sweep
 
 
 def wall_clock_ms() -> int:
@@ -25,7 +25,7 @@ class MemoryStore:
         self._rules = rules or Rules()
         self._entries: dict[bytes, tuple[bytes, int | None]] = {}
         self._lock = threading.Lock()
-        self._puts = 0
+        self._puts_left = SWEEP_AFTER
 
     def perform(self, operation: Operation) -> Any:
         with self._lock:
@@ -35,8 +35,8 @@ class MemoryStore:
             changes, reply = self._transition(operation, now)
             for key, put in changes.items():
                 self._put(key, put, now)
-            self._puts += len(changes)
-            if self._puts > max(SWEEP_AFTER, len(self._entries)):
+            self._puts_left -= len(changes)
+            if self._puts_left < 0:
                 self._sweep(now)
             return reply
 
@@ -60,9 +60,9 @@ class MemoryStore:
 
     def _sweep(self, now: int) -> None:
         """Forget what has expired and nobody has asked for again."""
-        self._puts = 0
         alive = self._entries.items()
         self._entries = {key: kept for key, kept in alive if kept[1] is None or kept[1] > now}
+        self._puts_left = max(SWEEP_AFTER, len(self._entries))
 
     def _get(self, key: bytes, now: int) -> bytes | None:
         raw, expires = self._entries.get(key, (None, None))

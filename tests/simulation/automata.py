@@ -45,7 +45,7 @@ class Automaton:
         self.operations: list[Any] = []
         self._arrive(())
 
-    def step(self, local: int, reply: Any) -> int:  # noqa: ANN401 - any operation's reply
+    def step(self, local: int, reply: Any) -> int:
         key = (local, fixed(reply) if not isinstance(reply, Throw) else reply)
         if key not in self._steps:
             self._steps[key] = self._arrive((*self._histories[local], reply))
@@ -68,7 +68,7 @@ class Automaton:
             self.operations.append(operation)
         return self._numbers[mark]
 
-    def _replayed(self, steps: Generator[Any, Any, Any], history: tuple[Any, ...]) -> Any:  # noqa: ANN401
+    def _replayed(self, steps: Generator[Any, Any, Any], history: tuple[Any, ...]) -> Any:
         try:
             operation = self._past_local(steps, next(steps))
             for reply in history:
@@ -81,7 +81,7 @@ class Automaton:
             return Finished(stop.value)
         return operation
 
-    def _past_local(self, steps: Generator[Any, Any, Any], operation: Any) -> Any:  # noqa: ANN401
+    def _past_local(self, steps: Generator[Any, Any, Any], operation: Any) -> Any:
         """Answer what touches nobody else; it needs no place in the interleaving."""
         while isinstance(operation, MayFill | Wait):
             answers = None
@@ -90,7 +90,7 @@ class Automaton:
             operation = steps.send(answers)
         return operation
 
-    def _error(self, reply: Throw, operation: Any) -> Exception:  # noqa: ANN401
+    def _error(self, reply: Throw, operation: Any) -> Exception:
         if reply.error is LoadFailed:
             request = operation.requests[0]
             return LoadFailed(request.source, request.keys)

@@ -105,8 +105,16 @@ def everything(grace: float = 0.0) -> list[Touched]:
     return [Touched(FAMILY, (), whole=True, grace=grace)]
 
 
-def everything_and_the_row() -> list[Touched]:
-    return [Touched(FAMILY, (TEXT,), whole=True)]
+def merged(touches: Sequence[Touched]) -> list[Touched]:
+    """One release for several marks."""
+    return [
+        Touched(
+            FAMILY,
+            tuple({text: None for each in touches for text in each.texts}),
+            whole=any(each.whole for each in touches),
+            grace=max(each.grace for each in touches),
+        )
+    ]
 
 
 Invalidation = Callable[[Sequence[Touched], bytes, Terms, KnownSchemas], Steps]
@@ -142,11 +150,25 @@ def writer(
         yield End()
         for _ in range(2):
             try:
-                yield from after(again or touches, token, terms, known)
+                yield from after(merged([*touches, *again]), token, terms, known)
             except StoreUnavailable:
                 continue
             return None
         return UNAVAILABLE
+
+    return steps
+
+
+def release_before_the_end(written: int, touches: Sequence[Touched]) -> Callable[[Terms], Steps]:
+    """A negative control."""
+
+    def steps(terms: Terms) -> Steps:
+        token = terms.token()
+        known: KnownSchemas = {}
+        yield from mark(touches, token, terms, known)
+        yield Write(written)
+        yield from release(touches, token, terms, known)
+        yield End()
 
     return steps
 

@@ -1,5 +1,7 @@
 """Rules with one guard taken out each."""
 
+from collections.abc import Sequence
+
 from refcache.core.entries import (
     EPOCH_TOKEN,
     LEASE,
@@ -17,7 +19,6 @@ from refcache.core.entries import (
 from refcache.core.operations import (
     Claim,
     ClaimGroup,
-    Fill,
     FillItem,
     Grant,
     Mark,
@@ -25,7 +26,7 @@ from refcache.core.operations import (
     WriteGroup,
     Written,
 )
-from refcache.core.rules import Changes, Get, Put, Rules, live
+from refcache.core.rules import Changes, Get, Put, Rules
 from tests.simulation.rows import FAMILY
 
 
@@ -90,11 +91,13 @@ class ClaimIgnoresLeases(Rules):
 
 class MarkerHasOneOwner(Rules):
     def other_owners(self, entry: Entry | None, token: bytes, now: int) -> tuple[Token, ...]:
+        del entry, token, now
         return ()
 
 
 class MarkDropsOtherOwners(Rules):
     def _marked_key(self, get: Get, key: bytes, group: WriteGroup, mark: Mark, now: int) -> Put:
+        del get
         return super()._marked_key(lambda _: None, key, group, mark, now)
 
 
@@ -102,6 +105,7 @@ class ReleaseDropsOtherOwners(Rules):
     def _released_key(
         self, get: Get, key: bytes, group: WriteGroup, release: Release, now: int
     ) -> Put:
+        del get
         return super()._released_key(lambda _: None, key, group, release, now)
 
 
@@ -121,9 +125,7 @@ class EpochMarkKeepsTheEpoch(Rules):
 
 
 class EpochReleaseKeepsTheEpoch(Rules):
-    def _released_epoch(
-        self, epoch: Epoch, group: WriteGroup, release: Release, now: int
-    ) -> Epoch:
+    def _released_epoch(self, epoch: Epoch, group: WriteGroup, release: Release, now: int) -> Epoch:
         return super()._released_epoch(epoch, group, release, now)._replace(id=epoch.id)
 
 
@@ -152,6 +154,7 @@ class RowMarkIsNotInTheEpoch(Rules):
 
 class NewSchemaOpensAtOnce(Rules):
     def opening(self, epoch: Epoch, now: int) -> int:
+        del epoch, now
         return 0
 
 
@@ -162,9 +165,7 @@ class YoungSchemaMayFill(Rules):
 
 
 class FirstReleaseOpensSchemas(Rules):
-    def _released_epoch(
-        self, epoch: Epoch, group: WriteGroup, release: Release, now: int
-    ) -> Epoch:
+    def _released_epoch(self, epoch: Epoch, group: WriteGroup, release: Release, now: int) -> Epoch:
         released = super()._released_epoch(epoch, group, release, now)
         return released._replace(schemas=tuple(s._replace(since=0) for s in released.schemas))
 
@@ -179,6 +180,12 @@ class SchemasAreNotAnnounced(Rules):
         return epoch
 
 
+class NewSchemaTrustsWhatStandsThere(Rules):
+    def is_new(self, get: Get, group: ClaimGroup) -> bool:
+        del get, group
+        return False
+
+
 class MarkTakesOutdatedSchemas(Rules):
     def mark(self, get: Get, mark: Mark, now: int) -> tuple[Changes, Written]:
         return _Undemanding().mark(get, mark, now)
@@ -191,8 +198,9 @@ class ReleaseTakesOutdatedSchemas(Rules):
 
 class _Undemanding(Rules):
     def outdated(
-        self, groups: tuple[WriteGroup, ...] | list[WriteGroup], epochs: list[Epoch | None]
+        self, groups: Sequence[WriteGroup], epochs: list[Epoch | None]
     ) -> list[tuple[bytes, ...]] | None:
+        del groups, epochs
         return None
 
 
@@ -234,13 +242,3 @@ class ExpiredMarkerIsNoTombstone(Rules):
         entry = super().standing(key, raw, epoch, now)
         was_marker = raw is not None and unpack(raw).state == MARKER
         return None if was_marker and entry is not None and entry.state != MARKER else entry
-
-
-class ExpiredOwnersStay(Rules):
-    """Not a guard against staleness: without it a dead writer's marker never ends."""
-
-    def standing(self, key: bytes, raw: bytes | None, epoch: Epoch, now: int) -> Entry | None:
-        entry = None if raw is None else unpack(raw)
-        if entry is not None and entry.state == MARKER and not live((), now):
-            return entry
-        return super().standing(key, raw, epoch, now)

@@ -1,8 +1,8 @@
 """When two suspended generators will go on alike: same places in the code, same live values."""
 
-from collections.abc import Generator, Hashable
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from enum import Enum
-from types import FunctionType
+from types import FunctionType, GeneratorType
 from typing import Any, NamedTuple
 
 from refcache.core.pages import Page
@@ -19,8 +19,7 @@ class Opaque(NamedTuple):
 def fingerprint(steps: Generator[Any, Any, Any]) -> Hashable:
     frames = []
     inner: Any = steps
-    while isinstance(inner, Generator):
-        frame = inner.gi_frame
+    while isinstance(inner, GeneratorType) and (frame := inner.gi_frame) is not None:
         local = frame.f_locals
         names = tuple((name, fixed(local[name])) for name in sorted(local))
         frames.append((frame.f_code.co_name, frame.f_lasti, names))
@@ -28,33 +27,55 @@ def fingerprint(steps: Generator[Any, Any, Any]) -> Hashable:
     return tuple(frames)
 
 
-def fixed(value: Any) -> Hashable:  # noqa: ANN401, PLR0911 - one line per kind of value
+def fixed(value: Any) -> Hashable:
     """*value* as something hashable; two values that differ stay different.
 
     Raises:
         TypeError: No rule tells how to compare such values.
     """
-    if value is None or isinstance(value, int | float | str | bytes | Enum):
-        return value
-    if isinstance(value, Page):
-        return _page(value)
-    if isinstance(value, Terms | Source | FunctionType):
-        return Opaque(getattr(value, "__qualname__", "") or str(getattr(value, "schema", "")))
-    if isinstance(value, tuple | list):
-        return (type(value).__name__, *map(fixed, value))
-    if isinstance(value, dict):
-        return ("dict", *((fixed(k), fixed(v)) for k, v in value.items()))
-    if isinstance(value, set):
-        return frozenset(map(fixed, value))
-    if isinstance(value, Exception):
-        return (type(value).__name__, str(value))
-    if isinstance(value, Generator):
-        return fingerprint(value)
+    for kinds, rule in _RULES:
+        if isinstance(value, kinds):
+            return rule(value)
     raise TypeError(f"No rule compares two values such as {value!r}.")
 
 
+def _itself(value: Hashable) -> Hashable:
+    return value
+
+
+def _opaque(value: Any) -> Hashable:
+    return Opaque(getattr(value, "__qualname__", "") or str(getattr(value, "schema", "")))
+
+
+def _sequence(value: Sequence[Any]) -> Hashable:
+    return (type(value).__name__, *map(fixed, value))
+
+
+def _mapping(value: Mapping[Any, Any]) -> Hashable:
+    return ("mapping", *((fixed(key), fixed(each)) for key, each in value.items()))
+
+
+def _set(value: set[Any]) -> Hashable:
+    return frozenset(map(fixed, value))
+
+
+def _error(value: Exception) -> Hashable:
+    return (type(value).__name__, str(value))
+
+
 def _page(page: Page) -> Hashable:
-    """Without what only traces and counts look at, and without an epoch that nothing will bear."""
-    epoch = page.epoch.id if page.epoch is not None and page.leased else None
+    """Without what only traces and counts look at; its epoch is set anew before each use."""
     live = (page.rows, page.unread, page.open, page.leased, page.primary, page.direct, page.waiting)
-    return (page.source.schema, page.mode, epoch, *map(fixed, live))
+    return (page.source.schema, page.mode, *map(fixed, live))
+
+
+_RULES: tuple[tuple[Any, Callable[[Any], Hashable]], ...] = (
+    ((type(None), int, float, str, bytes, Enum), _itself),
+    (Page, _page),
+    ((Terms, Source, FunctionType), _opaque),
+    ((tuple, list), _sequence),
+    (dict, _mapping),
+    (set, _set),
+    (Exception, _error),
+    (GeneratorType, fingerprint),
+)

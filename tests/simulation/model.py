@@ -5,127 +5,26 @@ still return, per task its local state. All of these are interned, and what one 
 depends on three numbers only, so it is worked out once.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any
 
 from refcache.core import protocol
 from refcache.core.entries import Epoch, Schema, pack_epoch, parse_epoch
-from refcache.core.exceptions import LoadFailed, StoreUnavailable
-from refcache.core.operations import (
-    Claim,
-    Entries,
-    Fill,
-    Load,
-    Loaded,
-    Mark,
-    Read,
-    Release,
-)
+from refcache.core.operations import Load
 from refcache.core.pages import Mode, Page
-from refcache.core.rules import Rules
-from refcache.core.sources import Source
 from refcache.core.terms import Terms
-from tests.simulation.automata import Automaton, Finished, Throw
-from tests.simulation.behaviours import UNAVAILABLE, Begin, Behaviour, End, Write
+from tests.simulation import outcomes
+from tests.simulation.automata import Automaton, Finished
+from tests.simulation.behaviours import UNAVAILABLE, Begin, End, Write
 from tests.simulation.lapses import Lapse, Limits, Raws, lapses, opened
-from tests.simulation.rows import FAMILY, GONE, NOW, ROW, TEXT, version
+from tests.simulation.outcomes import Outcome
+from tests.simulation.rows import FAMILY, NOW, ROW, TEXT, version
+from tests.simulation.states import Change, Database, Found, Interned, Move, Setting, Store
 
-T = TypeVar("T")
 CRASHED, DONE = -1, -2  # local states without a number of their own
 WEEK = 7 * 24 * 3600 * 1000
 State = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What is searched.
-
-    Args:
-        sources: One per schema.
-        tasks: Readers first, then writers; neighbours that are equal are interchangeable.
-        evicts_epoch: The epoch entry may be evicted while no writer is under way.
-        values_lapse_early: Values may be evicted, or go stale, while the replica lags behind.
-        overruns: Transactions may outlast their markers; then nobody crashes, and what holds is
-            looked at only while no writer is under way.
-        announced: The schemas are alive from the start; else the first reader announces its own.
-        merge: Join histories that have the same fingerprint.
-    """
-
-    sources: Sequence[Source]
-    tasks: Sequence[Behaviour]
-    rules: Rules
-    evicts_epoch: bool = False
-    values_lapse_early: bool = False
-    overruns: bool = False
-    announced: bool = False
-    merge: bool = True
-
-
-class Database(NamedTuple):
-    """The row: its committed versions so far, the one under way, and how far the replica is."""
-
-    history: tuple[int, ...] = (0,)
-    owner: int | None = None
-    written: int = 0
-    replica: int = 0
-
-    @property
-    def committed(self) -> int:
-        return self.history[-1]
-
-    def ended(self, *, commits: bool) -> "Database":
-        history = (*self.history, self.written) if commits else self.history
-        return Database(history, None, 0, self.replica)
-
-
-class Store(NamedTuple):
-    """The entries, and the writers that a young schema waits for."""
-
-    raws: Raws
-    owed: frozenset[bytes] = frozenset()
-
-
-class Move(NamedTuple):
-    """What one task can do in one step: the numbers that change, and what it did."""
-
-    local: int
-    store: int
-    database: int
-    committed: int  # the version that this step committed; -1: none
-    result: Any  # of a task that this step ended; None: not ended, or no reader
-    reply: Any
-
-
-class Change(NamedTuple):
-    """What happens by itself in one step."""
-
-    store: int
-    database: int
-    committed: int
-    crashed: int  # the task that crashes; -1: none
-    name: str
-
-
-@dataclass
-class Found:
-    """What a search came to; `schedule` leads to the violation, or is empty."""
-
-    states: int
-    schedule: list[str]
-
-
-class Interned(Generic[T]):
-    def __init__(self) -> None:
-        self.items: list[T] = []
-        self._numbers: dict[T, int] = {}
-
-    def number(self, item: T) -> int:
-        if item not in self._numbers:
-            self._numbers[item] = len(self.items)
-            self.items.append(item)
-        return self._numbers[item]
 
 
 class Model:
@@ -198,7 +97,7 @@ class Model:
                 moves = self._worked_out(task, local, store, database)
             for move in moves:
                 yield self._after(state, task, move)
-        over = tuple([local for local in state[first + self._readers :]])
+        over = state[first + self._readers :]
         key = (store, database, *over)
         changes = self._changes.get(key)
         if changes is None:
@@ -254,11 +153,12 @@ class Model:
     def _served(self, raws: Raws) -> Iterator[int]:
         for source, key, raw in zip(self._setting.sources, self._keys[1:], raws[1:], strict=True):
             page = Page(source, Mode.TRUST, epoch=parse_epoch(self._keys[0], raws[0]))
-            protocol.sort(page, [ROW], [key], [raw], NOW, _SILENT)
+            # Looked up in this way, since some tests replace it.
+            vars(protocol)["sort"](page, [ROW], [key], [raw], NOW, _SILENT)
             if page.rows:
                 yield version(page)
 
-    def _is_allowed(self, result: Any, window: int) -> bool:  # noqa: ANN401
+    def _is_allowed(self, result: Any, window: int) -> bool:
         if self._setting.overruns or result in (None, UNAVAILABLE):
             return True
         return bool(window >> result & 1)
@@ -268,12 +168,14 @@ class Model:
     def _worked_out(self, task: int, local: int, store: int, database: int) -> list[Move]:
         moves = [
             self._move(task, local, *outcome)
-            for outcome in self._outcomes(task, local, store, database)
+            for outcome in self._outcomes(
+                task, local, self._stores.items[store], self._databases.items[database]
+            )
         ]
         self._moves[task][local, store, database] = moves
         return moves
 
-    def _move(self, task: int, local: int, reply: Any, store: Store, database: Database) -> Move:  # noqa: ANN401
+    def _move(self, task: int, local: int, reply: Any, store: Store, database: Database) -> Move:
         automaton = self._automata[task]
         after = automaton.step(local, reply)
         operation = automaton.operations[after]
@@ -289,69 +191,16 @@ class Model:
         )
 
     def _outcomes(
-        self, task: int, local: int, store_number: int, database_number: int
-    ) -> Iterator[tuple[Any, Store, Database]]:
+        self, task: int, local: int, store: Store, database: Database
+    ) -> Iterator[Outcome]:
         operation = self._automata[task].operations[local]
-        store, database = self._stores.items[store_number], self._databases.items[database_number]
         faults = self._setting.tasks[task].faults
-        match operation:
-            case Begin():
-                yield database.committed, store, database
-            case Write():
-                if database.owner is None:
-                    written = database._replace(owner=task, written=operation.version)
-                    yield None, store, written
-            case End():
-                yield True, store, database.ended(commits=True)
-                yield False, store, database.ended(commits=False)
-            case Load():
-                yield self._loaded(operation, database), store, database
-                if "load" in faults:
-                    yield Throw(LoadFailed), store, database
-            case _:
-                after, reply = self._performed(operation, store)
-                yield reply, after, database
-                if "reply" in faults:
-                    yield Throw(StoreUnavailable), after, database
-                if "outage" in faults:
-                    yield Throw(StoreUnavailable), store, database
-
-    def _loaded(self, load: Load, database: Database) -> Loaded:
-        rows = []
-        for request in load.requests:
-            place = -1 if request.primary else database.replica
-            seen = database.history[place]
-            rows.append({} if seen == GONE else {ROW: (seen,)})
-        return Loaded(tuple(rows), (True,) * len(rows))
-
-    def _performed(self, operation: Any, store: Store) -> tuple[Store, Any]:  # noqa: ANN401
-        found = dict(zip(self._keys, store.raws, strict=True))
-        rules = self._setting.rules
-        match operation:
-            case Read():
-                return store, Entries([found[key] for key in operation.entry_keys], NOW)
-            case Claim():
-                changes, reply = rules.claim(found.get, operation, NOW)
-            case Fill():
-                changes, reply = rules.fill(found.get, operation, NOW)
-            case Mark():
-                changes, reply = rules.mark(found.get, operation, NOW)
-            case Release():
-                changes, reply = rules.release(found.get, operation, NOW)
-        raws = tuple(changes[k].raw if k in changes else found[k] for k in self._keys)
-        return Store(raws, self._owed(store, raws)), reply
-
-    def _owed(self, store: Store, raws: Raws) -> frozenset[bytes]:
-        """Whose end a schema waits for that was just announced, or was before."""
-        after = parse_epoch(self._keys[0], raws[0])
-        young = [s.id for s in after.schemas if s.since > NOW] if after else []
-        if not young:
-            return frozenset()
-        before = parse_epoch(self._keys[0], store.raws[0])
-        if before and all(before.schema(schema) for schema in young):
-            return store.owed
-        tokens = before.tokens if before else ()
-        return store.owed | {t.id for t in tokens if t.deadline > NOW}
+        if isinstance(operation, Begin | Write | End):
+            return outcomes.of_database(operation, store, database, task)
+        if isinstance(operation, Load):
+            return outcomes.of_load(operation, store, database, faults)
+        after, reply = outcomes.performed(self._setting.rules, self._keys, store, operation)
+        return outcomes.of_store(after, reply, store, database, faults)
 
     # What happens by itself
 
@@ -370,11 +219,11 @@ class Model:
         caught_up = database.replica == len(database.history) - 1
         is_shown = caught_up or not self._lags
         keeps_values = not (is_shown or self._setting.values_lapse_early)
-        limits = Limits(
-            frozenset(ended), is_shown, keeps_values, self._setting.evicts_epoch
-        )
+        limits = Limits(frozenset(ended), is_shown, keeps_values, self._setting.evicts_epoch)
         for lapse in self._of_store(store, limits):
-            number = self._stores.number(Store(lapse.raws, self._owed(store, lapse.raws)))
+            number = self._stores.number(
+                Store(lapse.raws, outcomes.owed(self._keys[0], store, lapse.raws))
+            )
             yield Change(number, key[1], -1, -1, lapse.name)
 
     def _of_store(self, store: Store, limits: Limits) -> Iterator[Lapse]:
@@ -402,9 +251,7 @@ class Model:
 
     # The schedule, for people
 
-    def _schedule(
-        self, parents: dict[State, State | None], state: State, last: State
-    ) -> list[str]:
+    def _schedule(self, parents: dict[State, State | None], state: State, last: State) -> list[str]:
         path = [last]
         before: State | None = state
         while before is not None:
@@ -417,33 +264,16 @@ class Model:
         for task, local in enumerate(before[self._first :]):
             for move in self._moves[task].get((local, before[0], before[1]), ()):
                 if self._after(before, task, move)[0] == after:
-                    return self._told(task, local, move)
+                    kind = "writer" if task >= self._readers else "reader"
+                    operation = self._automata[task].operations[local]
+                    said = outcomes.told(operation, move.reply)
+                    end = "" if move.result is None else f", returns {move.result}"
+                    return f"{kind} {task}: {said}{end}"
         key = (before[0], before[1], *before[self._first + self._readers :])
         for change in self._changes.get(key, ()):
             if self._changed(before, change)[0] == after:
                 return change.name
         raise AssertionError("no step leads there")
-
-    def _told(self, task: int, local: int, move: Move) -> str:
-        kind = "writer" if self._setting.tasks[task].is_writer else "reader"
-        operation = self._automata[task].operations[local]
-        told = f"{kind} {task}: {type(operation).__name__}"
-        if move.result is not None:
-            return f"{told} -> returns {move.result}"
-        match operation, move.reply:
-            case _, Throw():
-                return f"{told} -> {move.reply.error.__name__}"
-            case Claim(), _:
-                return f"{told} -> {[str(r)[:40] for r in move.reply.replies[0]]}"
-            case Read(), _:
-                return f"{told} -> {[r and r[19:20].decode() for r in move.reply.raws]}"
-            case Load(), _:
-                return f"{told} -> {list(move.reply.rows)}"
-            case Fill(), _:
-                return f"{told} -> {list(move.reply.stored)}"
-            case (Mark() | Release()), _:
-                return f"{told} -> {'done' if move.reply.outdated is None else 'outdated'}"
-        return f"{told} -> {move.reply}"
 
 
 def _say_nothing(_: object) -> None:

@@ -2,21 +2,21 @@
 
 from collections.abc import Callable
 
+from refcache.core.keys import key_text
 from refcache.core.pages import Mode
 from refcache.core.rules import Rules
 from refcache.core.writes import Touched, release
 from tests.simulation.behaviours import (
     Behaviour,
     everything,
-    everything_and_the_row,
     invalidator,
     reader,
     snapshot_reader,
     touched,
     writer,
 )
-from tests.simulation.model import Setting
-from tests.simulation.rows import GONE, source
+from tests.simulation.rows import FAMILY, GONE, ROW, source
+from tests.simulation.states import Setting
 
 GRACE = 2.0
 OLD, NEW, LAGGING = source(), source("bbbbbbbb"), source(grace=GRACE)
@@ -44,7 +44,7 @@ INVALIDATES, INVALIDATES_ALL = (
 )
 LOSES_REPLIES = Behaviour(writer(1, touched()), is_writer=True, faults=frozenset({"reply"}))
 MARKS_TWICE = Behaviour(
-    writer(1, everything(), again=everything_and_the_row()), is_writer=True
+    writer(1, everything(), again=[Touched(FAMILY, (key_text(ROW + 1),))]), is_writer=True
 )
 STRANGER, STRANGER_TO_ALL = (
     Behaviour(writer(1, touches, before=None, after=release), is_writer=True)
@@ -54,6 +54,10 @@ STRANGER, STRANGER_TO_ALL = (
 
 def rows(*tasks: Behaviour) -> Make:
     return lambda rules: Setting([OLD], tasks, rules)
+
+
+def listed(*tasks: Behaviour) -> Make:
+    return lambda rules: Setting([OLD], tasks, rules, announced=True)
 
 
 def forgetful(*tasks: Behaviour) -> Make:
@@ -79,12 +83,12 @@ LAGGING_WRITES = lagging_writes(1)
 QUICK: dict[str, Make] = {
     "2 readers, 2 writers": rows(READER, READER, FIRST, SECOND),
     "3 readers, 1 writer": rows(READER, READER, READER, FIRST),
-    "a writer deletes the row": rows(READER, FIRST, DELETES),
+    "a writer deletes the row": listed(READER, FIRST, DELETES),
     "readers look twice": rows(PATIENT, PATIENT, FIRST),
     "refresh and reload": rows(REFRESHER, RELOADER, FIRST),
     "outages, lost replies, failed loads": rows(UNLUCKY, UNLUCKY, LOSES_REPLIES),
     "a writer marks the epoch": rows(READER, READER, WHOLE, SECOND),
-    "a writer marks the epoch, then the row": rows(READER, MARKS_TWICE, SECOND),
+    "a writer marks the epoch, then another row": rows(READER, READER, MARKS_TWICE),
     "invalidation meanwhile": rows(READER, READER, FIRST, INVALIDATES),
     "invalidation of all meanwhile": rows(READER, READER, FIRST, INVALIDATES_ALL),
     "the epoch is evicted": forgetful(READER, READER, FIRST),

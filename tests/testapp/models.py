@@ -1,12 +1,17 @@
 """The models that tests refer to."""
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.functions import RandomUUID
 from django.db import models
+from django.db.models.functions import Length, Lower
 
 from tests.testapp.every_field import AllFields, PairKeyed, UuidKeyed
 
 __all__ = [
     "AllFields",
+    "Author",
+    "Bar",
+    "Bargain",
     "Cafe",
     "Company",
     "Country",
@@ -14,6 +19,8 @@ __all__ = [
     "Customer",
     "Device",
     "Document",
+    "Label",
+    "Lot",
     "Meter",
     "Offer",
     "OrderEvent",
@@ -21,6 +28,9 @@ __all__ = [
     "PairKeyed",
     "Place",
     "Shelf",
+    "Singer",
+    "Songwriter",
+    "Ticket",
     "UuidKeyed",
     "VipCustomer",
 ]
@@ -102,12 +112,68 @@ class Offer(models.Model):
     words = ConvertedField()
 
 
+class Lot(models.Model):
+    """Has a primary key that cannot be stored exactly."""
+
+    code = ConvertedField(primary_key=True)
+    name = models.CharField(max_length=50)
+
+
+class Bargain(models.Model):
+    lot = models.ForeignKey(Lot, models.CASCADE)
+
+
+class Label(models.Model):
+    """Has columns that the database computes from others, one of which identifies the row."""
+
+    text = models.CharField(max_length=50)
+    note = models.CharField(max_length=50, default="")
+    length = models.GeneratedField(
+        expression=Length("text"), output_field=models.IntegerField(), db_persist=True
+    )
+    lower = models.GeneratedField(
+        expression=Lower("text"),
+        output_field=models.CharField(max_length=50),
+        db_persist=True,
+        unique=True,
+    )
+
+
+class Ticket(models.Model):
+    """Has a primary key that the database makes."""
+
+    id = models.UUIDField(primary_key=True, db_default=RandomUUID())
+    title = models.CharField(max_length=50)
+
+
 class Place(models.Model):
     name = models.CharField(max_length=50)
 
 
 class Cafe(Place):
     seats = models.IntegerField()
+
+
+class Bar(Place):
+    """May be of the same place as a cafe."""
+
+    beers = models.IntegerField()
+
+
+class Author(models.Model):
+    author_id = models.AutoField(primary_key=True)
+    words = models.CharField(max_length=50)
+
+
+class Singer(models.Model):
+    singer_id = models.AutoField(primary_key=True)
+    tune = models.CharField(max_length=50)
+
+
+class Songwriter(Author, Singer):
+    """Has two parents; its primary key is the first one's."""
+
+    title = models.CharField(max_length=50)
 
 
 class OrderEvent(models.Model):

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from refcache.rest_framework import ReferenceField
 from rest_framework import serializers
 
 from customers.models import Customer, Device
 from orders.models import OrderEvent, OrderLine
+from refcache.rest_framework import ReferenceField
 
 
 class OrderEventSerializer(serializers.ModelSerializer):

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
-from refcache.rest_framework import ReferenceContextMixin
 from rest_framework.decorators import api_view
 from rest_framework.generics import ListAPIView
 from rest_framework.pagination import CursorPagination
@@ -20,6 +19,7 @@ from orders.serializers import (
     NestedSerializer,
     RefcacheSerializer,
 )
+from refcache.rest_framework import ReferenceContextMixin
 from shop.metering import measured
 
 PAGES = ("naive", "whole-table", "page-context", "refcache", "refcache-context", "nested")

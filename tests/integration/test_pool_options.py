@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import redis
 
 from refcache import ReferenceCache
 from refcache.core.events import StoreFailed
@@ -73,6 +74,7 @@ def assert_bounded(pool: Any) -> None:
     assert connection.socket_timeout == TIMEOUT
     assert connection.socket_connect_timeout == CONNECT_TIMEOUT
     assert connection.retry._retries == 1
+    assert redis.TimeoutError not in connection.retry._supported_errors
     assert not connection.encoder.decode_responses
     assert pool.max_connections == MAX_CONNECTIONS
 

@@ -108,6 +108,8 @@ def test_the_time_of_each_row_counts(bench: Counted) -> None:
     bench.release(b"writer 1", 2)
     for _ in range(2):
         bench.read(1, 2)
+    for key in (1, 2):
+        bench.put(key, bench.raw(key) or b"")  # for ever
     bench.rows = {1: 11, 2: 22}
 
     bench.now += 100_000

@@ -265,7 +265,8 @@ def test_timeouts_are_refcaches_and_the_aliass_own_pool_is_left_alone(
     settings.REFCACHE = {"TIMEOUT": 2.5, "CONNECT_TIMEOUT": 1.5, "MAX_CONNECTIONS": 7}
     kwargs = {"socket_timeout": 77, "decode_responses": True, "max_connections": 50}
     options = {"SOCKET_TIMEOUT": 66, "CONNECTION_POOL_KWARGS": kwargs}
-    registry = configure(redis_server.url, options)
+    # An address of its own, as django-redis would hand this pool to whoever uses the same one.
+    registry = configure(redis_server.url.replace("127.0.0.1", "localhost"), options)
     assert_works(registry)
 
     store = registry.runtime.backend.store

@@ -15,7 +15,7 @@ DEV = $(RUN) dev --django "$(DJANGO)"
 .PHONY: help demo serve test test-full lint types docs bench clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## Show, in a minute, what refcache does (REDIS_URL and others: see docker-compose.yml)
 	@$(RUN) demo -- python example/demo.py $(ARGS)

@@ -95,3 +95,10 @@ def _is_taken(row: Any, name: str) -> bool:
         return name in row
     # Static: a relation's descriptor would ask the database.
     return getattr_static(row, name, MISSING) is not MISSING
+
+
+def keys_by_reference(rows: list[Any], asked: list[Attachment]) -> dict[str, list[object]]:
+    keys: dict[str, list[object]] = {each.reference: [] for each in asked}
+    for each in asked:
+        keys[each.reference] += [key_of(row, each.key) for row in rows]
+    return keys

@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from refcache.conf import conf
 from refcache.connections import key_prefix, place_of
-from refcache.core.exceptions import InvalidReference, ReservedName
+from refcache.core.exceptions import InvalidReference, NotBuiltYet, ReservedName
 from refcache.reading.columns import UnsupportedField
 from refcache.registry import references
 
@@ -65,25 +65,10 @@ def check_cache(**_: Any) -> list[CheckMessage]:
 
 @register(Tags.models)
 def check_references(**_: Any) -> list[CheckMessage]:
-    """E003 to E005: a declaration cannot work."""
+    """E003 to E006: a declaration cannot work."""
     if check_settings() or any(each.is_serious() for each in check_cache()):
         return []
     return list(_reference_errors())
-
-
-@register(Tags.models)
-def check_local_ttl(**_: Any) -> list[CheckMessage]:
-    """E006: the in-process tier is not built yet."""
-    return [
-        Error(
-            f"Reference {declaration.name!r} has local_ttl={declaration.local_ttl:g}: the "
-            "in-process tier is not built yet.",
-            hint="Leave local_ttl out.",
-            id="refcache.E006",
-        )
-        for declaration in references.declarations
-        if declaration.local_ttl > 0
-    ]
 
 
 def _reference_errors() -> Iterator[CheckMessage]:
@@ -96,4 +81,6 @@ def _error_id(error: InvalidReference) -> str:
         return "refcache.E004"
     if isinstance(error, ReservedName):
         return "refcache.E005"
+    if isinstance(error, NotBuiltYet):
+        return "refcache.E006"
     return "refcache.E003"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from refcache.core.exceptions import InvalidReference
+from refcache.core.exceptions import InvalidReference, NotBuiltYet
 from refcache.core.keys import NAME
 from refcache.core.staleness import Staleness, seconds
 
@@ -91,6 +91,11 @@ def _check(declaration: Declaration) -> None:
         raise InvalidReference(
             f"Reference {declaration.name!r} has staleness={declaration.staleness!r}: give a "
             "refcache.Staleness."
+        )
+    if declaration.local_ttl > 0:
+        raise NotBuiltYet(
+            f"Reference {declaration.name!r} has local_ttl={declaration.local_ttl:g}: the "
+            "in-process tier is not built yet. Leave local_ttl out."
         )
     _check_foreign(declaration)
 

@@ -11,7 +11,14 @@ from django.apps import apps
 from django.core.signals import setting_changed
 from django.db.models import Model
 
-from refcache.attaching import Attachment, attachments, check_names, key_of, with_values
+from refcache.attaching import (
+    Attachment,
+    attachments,
+    check_names,
+    key_of,
+    keys_by_reference,
+    with_values,
+)
 from refcache.connections import Place
 from refcache.core.drivers import arun, run
 from refcache.core.events import EventCounts, Observer, Observers, log_troubles
@@ -51,8 +58,6 @@ class ReferenceCache:
         self._lock = threading.RLock()
         self._receivers = Receivers(lambda: self._planned().watches, lambda: self.invalidation)
         setting_changed.connect(self._on_setting_changed)
-
-    # Declaring
 
     def register(  # noqa: PLR0913 - a declaration in one place
         self,
@@ -122,8 +127,6 @@ class ReferenceCache:
             for model in branch(find_model(declaration), declaration.fields).models():
                 self._receivers.connect(model)
 
-    # Looking up
-
     def __getitem__(self, name: str) -> Reference:
         if name not in self._declarations and name not in self._errors:
             known = ", ".join(self._declarations) or "none"
@@ -175,12 +178,12 @@ class ReferenceCache:
             TypeError: A name is taken on a row, or a row takes no new names.
         """
         rows, asked = list(rows), attachments(wanted)
-        found = self.lookup(_keys_by_reference(rows, asked))
+        found = self.lookup(keys_by_reference(rows, asked))
         return self._attached(rows, asked, found)
 
     async def aattach(self, rows: Iterable[T], **wanted: Any) -> list[T]:
         rows, asked = list(rows), attachments(wanted)
-        found = await self.alookup(_keys_by_reference(rows, asked))
+        found = await self.alookup(keys_by_reference(rows, asked))
         return self._attached(rows, asked, found)
 
     def _attached(
@@ -211,8 +214,6 @@ class ReferenceCache:
             name: as_lookup(plans[name], answer, on_missing)
             for name, answer in zip(keys, found, strict=True)
         }
-
-    # What references share
 
     def plan(self, name: str) -> Plan:
         """The plan of a reference.
@@ -292,13 +293,6 @@ class ReferenceCache:
         ):
             with self._lock:
                 self._plans = self._runtime = None
-
-
-def _keys_by_reference(rows: list[Any], asked: list[Attachment]) -> dict[str, list[object]]:
-    keys: dict[str, list[object]] = {each.reference: [] for each in asked}
-    for each in asked:
-        keys[each.reference] += [key_of(row, each.key) for row in rows]
-    return keys
 
 
 references = ReferenceCache()

@@ -5,7 +5,15 @@ import shutil
 from tools.environments import FOLDER
 from tools.servers import ROOT, downloads
 
-MADE = (".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache", "dist", "docs/_build")
+MADE = (
+    "example/var",
+    ".hypothesis",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    "dist",
+    "docs/_build",
+)
 
 
 def main() -> None:

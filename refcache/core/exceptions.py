@@ -23,6 +23,10 @@ class ReservedName(InvalidReference):
     """A declared field has a name that means something else on a snapshot."""
 
 
+class NotBuiltYet(InvalidReference):
+    """A declaration asks for something that a later version will have."""
+
+
 class InvalidKey(RefcacheError, ValueError):
     """One key cannot be a key of its reference; the other keys of the call are answered."""
 

@@ -1,7 +1,7 @@
 """A read from the front door to the snapshots: cast keys, resolve, put placeholders."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from refcache.core.composition import Gathered, resolve
 from refcache.core.events import KeyRejected, Resolved
@@ -15,6 +15,7 @@ from refcache.reading.casts import shown
 from refcache.reading.planning import Plan
 
 OnMissing = Literal["omit", "placeholder", "raise"]
+ON_MISSING = get_args(OnMissing)
 
 
 class Keys(NamedTuple):
@@ -88,7 +89,10 @@ def snapshots(plan: Plan, answer: Answer, on_missing: OnMissing) -> dict[Key, Sn
 
     Raises:
         MissingRows: There are absent keys and *on_missing* is "raise".
+        ValueError: *on_missing* is none of `OnMissing`.
     """
+    if on_missing not in ON_MISSING:
+        raise ValueError(f"on_missing={on_missing!r}: give one of {', '.join(ON_MISSING)}.")
     gathered = answer.gathered
     if plan.node.build is None:  # Rows are snapshots: the warm page's way.
         found: Mapping[Key, Any] = gathered.rows

@@ -161,7 +161,8 @@ def test_e006_the_local_tier_is_not_built_yet(references: ReferenceCache) -> Non
 
     (message,) = found()
 
-    assert message.startswith("refcache.E006: Reference 'customer' has local_ttl=5")
+    assert message.startswith("refcache.E006")
+    assert "local_ttl=5" in message
 
 
 def test_every_reference_that_cannot_work_is_named(references: ReferenceCache) -> None:

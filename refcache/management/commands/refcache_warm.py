@@ -55,7 +55,7 @@ class Command(BaseCommand):
         chosen = self._chosen(options["references"], options["using"])
         keys = self._keys(options["keys"], chosen)
         if options["dry_run"]:
-            return self._announce(chosen, keys)
+            return self._announce(chosen, keys, at_most=options["only_missing"])
         self._row(HEADINGS)
         for reference in chosen:
             self._warm(reference, keys, options)
@@ -90,10 +90,16 @@ class Command(BaseCommand):
             raise CommandError(f"--keys: {wrong[0]}")
         return keys
 
-    def _announce(self, chosen: list[Reference], keys: list[object] | None) -> None:
+    def _announce(
+        self, chosen: list[Reference], keys: list[object] | None, *, at_most: bool
+    ) -> None:
         for reference in chosen:
-            rows = reference.count() if keys is None else len(keys)
-            self.stdout.write(f"{reference.name}: {rows} rows from {reference.alias!r}")
+            try:
+                rows = reference.count() if keys is None else len(keys)
+            except DatabaseError as exc:
+                raise CommandError(f"{reference.name}: {exc}") from exc
+            few = "at most " if at_most else ""
+            self.stdout.write(f"{reference.name}: {few}{rows} rows from {reference.alias!r}")
 
     def _warm(
         self, reference: Reference, keys: list[object] | None, options: dict[str, Any]

@@ -2,7 +2,7 @@
 -- KEYS: the groups' epoch keys, then all entry keys, group by group.
 -- ARGV: number of groups, token, fresh epoch, lease (ms), refresh (0/1);
 --       per group: schema, for how long it stays alive unseen (ms), number of its entry keys;
---       then pairs: index of an entry key, the witness (rules.py) of the distrusted value there.
+--       then pairs: index of an entry key, the witness (entries.py) of the distrusted value there.
 -- Returns {now, {epoch entry per group}, {per entry key: 0 refused, 1 lease, 2 lease that must read
 --         the primary, or the entry that stands there}}.
 -- Cost: O(keys). Atomic, so that overlapping callers get disjoint leases.

@@ -3,9 +3,9 @@
 from importlib import import_module
 from importlib.util import find_spec
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 
-# What registers itself with an optional package when it is imported.
+# What registers itself, when it is imported, with a package that goes with REST framework.
 EXTENSIONS = {"drf_spectacular": "refcache.contrib.spectacular"}
 
 
@@ -17,6 +17,8 @@ class RefcacheConfig(AppConfig):
         from refcache.registry import references  # noqa: PLC0415 - needs the apps
 
         references.connect()
+        if not apps.is_installed("rest_framework"):
+            return
         for package, extension in EXTENSIONS.items():
             if find_spec(package):
                 import_module(extension)

@@ -28,12 +28,7 @@ local function mark_epoch(key, epoch, whole)
   save_epoch(key, epoch)
 end
 
--- First what frees memory: after that, a Redis that is full lets the script go on.
-local owners = {}
-for at = groups + 1, #KEYS do
-  owners[at] = other_owners(KEYS[at], token)
-  redis.call('DEL', KEYS[at])
-end
+local owners = cleared_owners(groups + 1, token)
 
 local at = groups
 for g = 1, groups do

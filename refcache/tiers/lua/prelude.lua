@@ -139,3 +139,14 @@ local function other_owners(key, token)
   if not entry or entry.state ~= 'M' then return {} end
   return live_tokens(entry.body, token)
 end
+
+-- The other owners of every marker from KEYS[first] on. What stands there is deleted at once: after
+-- a call that frees memory, a Redis that is full lets the script go on.
+local function cleared_owners(first, token)
+  local owners = {}
+  for at = first, #KEYS do
+    owners[at] = other_owners(KEYS[at], token)
+    redis.call('DEL', KEYS[at])
+  end
+  return owners
+end

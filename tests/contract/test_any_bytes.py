@@ -91,7 +91,7 @@ def test_any_change_of_a_value_gives_the_right_row(at: int, change: bytes) -> No
 def test_any_bytes_in_redis_give_the_right_row(client: redis.Redis, place: str) -> None:
     key = _bench().entry_key(1) if place == "the row" else _bench().source.epoch_key
 
-    @settings(max_examples=EXAMPLES // 4, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=EXAMPLES if FULL else 100, suppress_health_check=[HealthCheck.too_slow])
     @given(raw=anything)
     def read_over(raw: bytes) -> None:
         client.flushall()

@@ -236,10 +236,6 @@ class ReferenceCache:
         return {**self._errors, **self._planned().errors}
 
     @property
-    def declarations(self) -> list[Declaration]:
-        return list(self._declarations.values())
-
-    @property
     def terms(self) -> Terms:
         return self.runtime.terms
 

@@ -13,6 +13,7 @@ from tests.servers.addresses import addresses, free_port
 from tests.servers.bed import Bed
 from tests.servers.postgres_server import PostgresServer
 from tests.servers.redis_server import RedisServer
+from tests.servers.server import Server
 from tools.servers import Program, find_postgres, find_redis
 
 FULL = os.environ.get("REFCACHE_TEST_FULL") == "1"
@@ -21,8 +22,6 @@ FULL = os.environ.get("REFCACHE_TEST_FULL") == "1"
 hypothesis.settings.register_profile("quick", max_examples=100, deadline=None)
 hypothesis.settings.register_profile("full", max_examples=2_000, deadline=None)
 hypothesis.settings.load_profile("full" if FULL else "quick")
-
-Server = RedisServer | PostgresServer
 
 # Those that outlive a test.
 SHARED_SERVERS = pytest.StashKey[list[Server]]()

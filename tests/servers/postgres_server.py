@@ -3,7 +3,7 @@
 import signal
 from pathlib import Path
 
-from tests.servers.process import ServerProcess
+from tests.servers.server import Server
 from tools.servers import Program
 
 USER = "refcache"
@@ -19,12 +19,11 @@ SETTINGS = {
 }
 
 
-class PostgresServer:
+class PostgresServer(Server):
     """A cluster on a port of its own; any local user may enter as *USER*."""
 
     def __init__(self, program: Program, folder: Path, port: int) -> None:
-        self.port = port
-        self.process = ServerProcess(program, folder)
+        super().__init__(program, folder, port)
         self._data = folder / "data"
 
     @property
@@ -33,7 +32,6 @@ class PostgresServer:
         return f"postgresql://{USER}@127.0.0.1:{self.port}/postgres"
 
     def start(self) -> None:
-        """Start it; it answers when this returns."""
         if not self._data.exists():
             self._create()
         settings = {**SETTINGS, "port": str(self.port)}
@@ -43,25 +41,6 @@ class PostgresServer:
     def stop(self) -> None:
         """End it in order; open connections are closed, their transactions rolled back."""
         self.process.end(signal.SIGINT)
-
-    def kill(self) -> None:
-        """End it with SIGKILL."""
-        self.process.end(signal.SIGKILL)
-
-    def pause(self) -> None:
-        """Let it hang, and all its sessions with it."""
-        self.process.signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let it go on after a pause."""
-        self.process.signal(signal.SIGCONT)
-
-    def mend(self) -> None:
-        """Undo what a test did to it."""
-        if not self.process.is_running:
-            self.start()
-            return
-        self.resume()
 
     def _create(self) -> None:
         data = str(self._data)

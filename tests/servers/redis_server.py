@@ -4,20 +4,19 @@ import signal
 import socket
 from pathlib import Path
 
-from tests.servers.process import ServerProcess
+from tests.servers.server import Server
 from tools.servers import Program
 
 # For an answer from the same machine.
 ANSWER_LIMIT = 1.0
 
 
-class RedisServer:
+class RedisServer(Server):
     """A redis-server on a port of its own; it saves only when told to (SAVE)."""
 
     def __init__(self, program: Program, folder: Path, port: int, *options: str) -> None:
-        self.port = port
+        super().__init__(program, folder, port)
         self._options = options
-        self.process = ServerProcess(program, folder)
 
     @property
     def url(self) -> str:
@@ -30,7 +29,6 @@ class RedisServer:
         return self.process.folder / "dump.rdb"
 
     def start(self) -> None:
-        """Start it; it answers when this returns."""
         own = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         self.process.start([*own, *self._options], self._answers)
 
@@ -38,25 +36,9 @@ class RedisServer:
         """End it in order."""
         self.process.end(signal.SIGTERM)
 
-    def kill(self) -> None:
-        """End it with SIGKILL."""
-        self.process.end(signal.SIGKILL)
-
-    def pause(self) -> None:
-        """Let it hang: connections are accepted, nothing is answered."""
-        self.process.signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let it go on after a pause."""
-        self.process.signal(signal.SIGCONT)
-
     def mend(self) -> None:
-        """Undo what a test did to it."""
         self.dump.unlink(missing_ok=True)
-        if not self.process.is_running:
-            self.start()
-            return
-        self.resume()
+        super().mend()
 
     def _answers(self) -> bool:
         try:

@@ -24,7 +24,7 @@ serve: ## Run the example shop on http://127.0.0.1:8000
 	@$(RUN) demo -- python example/demo.py --data-only
 	@$(RUN) demo -- python example/manage.py runserver $(ARGS)
 
-test: ## Run the tests, with a Redis and two PostgreSQL servers of their own
+test: ## Run the tests, with servers of their own: Redis, two PostgreSQL, MariaDB
 	@$(DEV) --servers -- python -m pytest $(ARGS)
 
 test-full: ## Run the tests that take minutes as well

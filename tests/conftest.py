@@ -8,13 +8,15 @@ from typing import NamedTuple, NoReturn
 import hypothesis
 import pytest
 import redis
+from django.db import connections
 
-from tests.servers.addresses import addresses, free_port
+from tests.servers.addresses import SQLITE_VARIABLE, addresses, free_port
 from tests.servers.bed import Bed
+from tests.servers.mariadb_server import MariadbServer
 from tests.servers.postgres_server import PostgresServer
 from tests.servers.redis_server import RedisServer
 from tests.servers.server import Server
-from tools.servers import Program, find_postgres, find_redis
+from tools.servers import Program, find_mariadb, find_postgres, find_redis
 
 FULL = os.environ.get("REFCACHE_TEST_FULL") == "1"
 
@@ -46,6 +48,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     config.hook.pytest_deselected(items=full)
     items[:] = [item for item in items if item not in full]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Say that MariaDB is missing before Django says that the alias is."""
+    if _wants_mariadb(item):
+        _mariadb_program()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -109,13 +118,37 @@ def postgres_servers(bed: Bed, pytestconfig: pytest.Config) -> Iterator[Postgres
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(postgres_servers: PostgresServers, django_db_setup: None) -> None:
+def mariadb_server(bed: Bed, pytestconfig: pytest.Config) -> Iterator[MariadbServer]:
+    """The database `mariadb`; a test may hurt it as well."""
+    server = MariadbServer(_mariadb_program(), bed.folder / "mariadb", addresses().mariadb)
+    with _running(server, pytestconfig):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def wanted_mariadb(request: pytest.FixtureRequest) -> None:
+    """`mariadb_server`, if any of this run's tests names the alias."""
+    if find_mariadb() and any(map(_wants_mariadb, request.session.items)):
+        request.getfixturevalue("mariadb_server")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    postgres_servers: PostgresServers, wanted_mariadb: None, django_db_setup: None
+) -> None:
     """Start the servers before pytest-django makes the test databases on them."""
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings_xdist_suffix() -> None:
-    """Keep the databases' names: each worker has servers of its own."""
+def django_db_modify_db_settings(bed: Bed) -> None:
+    """Tell `sqlite` its file, which processes that tests start find as well.
+
+    The other databases keep their names: each worker of pytest-xdist has servers of its own.
+    """
+    file = str(bed.folder / "sqlite.db")
+    os.environ[SQLITE_VARIABLE] = file
+    # Its tests' database would be in memory.
+    connections.settings["sqlite"]["TEST"]["NAME"] = file
 
 
 @contextmanager
@@ -129,6 +162,15 @@ def _running(server: Server, config: pytest.Config) -> Iterator[None]:
 
 def _redis_program() -> Program:
     return find_redis() or _missing("redis-server 6.2 or later")
+
+
+def _mariadb_program() -> Program:
+    return find_mariadb() or _missing("MariaDB 10.11 or later (mariadbd and its scripts)")
+
+
+def _wants_mariadb(item: pytest.Item) -> bool:
+    marker = item.get_closest_marker("django_db")
+    return marker is not None and "mariadb" in (marker.kwargs.get("databases") or ())
 
 
 def _missing(what: str) -> NoReturn:

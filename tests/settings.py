@@ -1,20 +1,27 @@
-"""The Django project of the tests: two databases and Redis, all of the run's own.
+"""The Django project of the tests: databases and Redis, all of the run's own.
 
 Nothing is started here: tests that need a server ask for its fixture.
 """
 
+import os
 from typing import Any
 
-from tests.servers.addresses import addresses
-from tests.servers.postgres_server import USER
+import pymysql
+
+from tests.servers import mariadb_server, postgres_server
+from tests.servers.addresses import SQLITE_VARIABLE, addresses
+from tools.servers import find_mariadb
+
+# Django asks for MySQLdb (mysqlclient), which has no wheels for Linux.
+pymysql.install_as_MySQLdb()
 
 
-def _database(name: str, port: int) -> dict[str, Any]:
+def _database(engine: str, user: str, name: str, port: int) -> dict[str, Any]:
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": f"django.db.backends.{engine}",
         "HOST": "127.0.0.1",
         "PORT": port,
-        "USER": USER,
+        "USER": user,
         "NAME": name,
         # The same name, so that processes which the tests start find the tests' tables.
         "TEST": {"NAME": name},
@@ -34,10 +41,25 @@ INSTALLED_APPS = [
     "tests.testapp",
 ]
 
+POSTGRES = ("postgresql", postgres_server.USER)
 DATABASES = {
-    "default": _database("application", addresses().application),
-    "events": _database("events", addresses().events),
+    "default": _database(*POSTGRES, "application", addresses().application),
+    "events": _database(*POSTGRES, "events", addresses().events),
+    "sqlite": {
+        "ENGINE": "django.db.backends.sqlite3",
+        # Known to processes that the tests start; their own is told later.
+        "NAME": os.environ.get(SQLITE_VARIABLE, ""),
+        "OPTIONS": {
+            # Readers and the writer do not wait for each other; the disk is not waited for.
+            "init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF",
+            # For a second writer on a loaded machine.
+            "timeout": 30.0,
+        },
+    },
 }
+if find_mariadb():
+    # All but the tests for it run without it.
+    DATABASES["mariadb"] = _database("mysql", mariadb_server.USER, "rows", addresses().mariadb)
 
 DATABASE_ROUTERS = [
     "tests.restapp.routers.RestRouter",

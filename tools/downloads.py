@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.servers import downloads, find_chromium, find_postgres, find_redis
+from tools.servers import downloads, find_chromium, find_mariadb, find_postgres, find_redis
 
 # The last for which both projects have wheels. Only the programs in them are used, so it need
 # not be the Python that runs.
@@ -36,6 +36,7 @@ def get_servers(python: Path) -> None:
     for name, find, sources in (
         ("redis-server", find_redis, redis),
         ("PostgreSQL", find_postgres, postgres),
+        ("MariaDB", find_mariadb, [lambda: _from_debian("mariadb-server-core")]),
         ("Chromium", find_chromium, [lambda: _from_debian("chromium-headless-shell")]),
     ):
         if find() or any(_try(source) and find() for source in sources):
@@ -52,6 +53,7 @@ def _try(source: Callable[[], None]) -> bool:
     finally:
         find_redis.cache_clear()
         find_postgres.cache_clear()
+        find_mariadb.cache_clear()
         find_chromium.cache_clear()
     return True
 

@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("profile", choices=PROFILES, help="what the environment is for")
     parser.add_argument("--django", default="", help="a series, such as 5.2; else the newest")
-    parser.add_argument("--servers", action="store_true", help="get Redis and PostgreSQL too")
+    parser.add_argument("--servers", action="store_true", help="get the tests' servers too")
     parser.add_argument("command", nargs="+", help="the command, after --")
     return parser
 

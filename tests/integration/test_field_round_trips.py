@@ -84,15 +84,15 @@ def postgres(db: None) -> str:  # noqa: ARG001 - it opens the test's transaction
 def sqlite(tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
     """An alias with the tables of `MODELS`, in a file."""
     settings = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": tmp_path / "sqlite3"}}
-    connections.settings["sqlite"] = ConnectionHandler().configure_settings(settings)["default"]
+    connections.settings["file"] = ConnectionHandler().configure_settings(settings)["default"]
     try:
         with django_db_blocker.unblock():
-            _make_tables("sqlite", MODELS)
-            yield "sqlite"
+            _make_tables("file", MODELS)
+            yield "file"
     finally:
-        connections["sqlite"].close()
-        del connections["sqlite"]
-        del connections.settings["sqlite"]
+        connections["file"].close()
+        del connections["file"]
+        del connections.settings["file"]
 
 
 @pytest.fixture(params=["postgres", "sqlite"])

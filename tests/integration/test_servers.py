@@ -7,14 +7,18 @@ import textwrap
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psycopg
+import pymysql
 import pytest
 import redis
 from django.core.cache import cache
 from django.db import connections
 
 from tests.conftest import PostgresServers
+from tests.servers.bed import Bed
+from tests.servers.mariadb_server import USER, MariadbServer
 from tests.servers.process import wait_until
 from tests.servers.redis_server import RedisServer
 
@@ -111,6 +115,49 @@ def test_a_paused_database_hangs_until_it_is_resumed(postgres_servers: PostgresS
         server.resume()
 
         assert answer.result(LIMIT).fetchall() == [(7,)]
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_a_mended_mariadb_has_what_was_committed(mariadb_server: MariadbServer, end: str) -> None:
+    ask_mariadb(mariadb_server, "DROP DATABASE IF EXISTS kept", "CREATE DATABASE kept")
+    ask_mariadb(mariadb_server, "CREATE TABLE kept.rows AS SELECT 7 AS number")
+
+    getattr(mariadb_server, end)()
+    mariadb_server.mend()
+
+    assert ask_mariadb(mariadb_server, "SELECT number FROM kept.rows") == ((7,),)
+
+
+def test_a_paused_mariadb_hangs_until_it_is_mended(mariadb_server: MariadbServer) -> None:
+    with ThreadPoolExecutor() as threads:
+        mariadb_server.pause()
+        answer = threads.submit(ask_mariadb, mariadb_server, "SELECT 7")
+        with pytest.raises(TimeoutError):
+            answer.result(timeout=0.2)
+
+        mariadb_server.mend()
+
+        assert answer.result(LIMIT) == ((7,),)
+
+
+def ask_mariadb(server: MariadbServer, *statements: str) -> Any:
+    """Return the last one's rows."""
+    address = {"host": "127.0.0.1", "port": server.port, "user": USER}
+    with pymysql.connect(**address, autocommit=True) as connection, connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+        return cursor.fetchall()
+
+
+@pytest.mark.django_db(databases=["default", "mariadb", "sqlite"])
+def test_further_aliases_are_the_runs_own(bed: Bed, mariadb_server: MariadbServer) -> None:
+    with connections["mariadb"].cursor() as cursor:
+        cursor.execute("SELECT @@port")
+        assert cursor.fetchone() == (mariadb_server.port,)
+    with connections["sqlite"].cursor() as cursor:
+        cursor.execute("PRAGMA journal_mode")
+        assert cursor.fetchone() == ("wal",)
+    assert Path(connections["sqlite"].settings_dict["NAME"]).parent == bed.folder
 
 
 @pytest.mark.django_db(databases=["default", "events"])

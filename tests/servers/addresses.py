@@ -7,6 +7,8 @@ from functools import cache
 from itertools import count
 
 VARIABLE = "REFCACHE_TEST_PORTS"
+# Where the database `sqlite` is; the bed that it lies in is made after the settings are read.
+SQLITE_VARIABLE = "REFCACHE_TEST_SQLITE"
 
 # Below the range that Linux takes the ports of outgoing connections from (32768 on), so that a
 # server that is down for a while finds its port still free.
@@ -24,6 +26,7 @@ class Addresses:
     redis: int
     application: int
     events: int
+    mariadb: int
 
     def hand_on(self) -> None:
         """Let processes that are started from now on find the same servers.
@@ -39,7 +42,9 @@ def addresses() -> Addresses:
     """Return the addresses handed on by the process that started this one, else new ones."""
     if handed_on := os.environ.get(VARIABLE):
         return Addresses(*map(int, handed_on.split()))
-    return Addresses(redis=free_port(), application=free_port(), events=free_port())
+    return Addresses(
+        redis=free_port(), application=free_port(), events=free_port(), mariadb=free_port()
+    )
 
 
 def free_port() -> int:

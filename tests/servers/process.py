@@ -23,7 +23,7 @@ class ServerError(Exception):
 class ServerProcess:
     """A program that runs in the foreground, with a folder of its own.
 
-    As root it runs as another user, since PostgreSQL refuses to be root.
+    As root it runs as another user, since PostgreSQL and MariaDB refuse to be root.
     """
 
     def __init__(self, program: Program, folder: Path) -> None:
@@ -46,9 +46,15 @@ class ServerProcess:
         """Whether it has been started and has not ended since, by itself or otherwise."""
         return self._process is not None and self._process.poll() is None
 
-    def run(self, name: str, *arguments: str) -> None:
-        """Run a program that lies beside the server's own, to its end."""
-        self._spawn(self.program.path.with_name(name), arguments)
+    def run(self, name: str, *arguments: str, told: Path | None = None) -> None:
+        """Run the server's own program, or one that lies beside it, to its end.
+
+        Args:
+            name: The program's.
+            arguments: The program's.
+            told: A file that it reads from its standard input.
+        """
+        self._spawn(self.program.path.with_name(name), arguments, told)
         assert self._process
         if self._process.wait(START_LIMIT):
             raise ServerError(self._report(f"{name} failed"))
@@ -78,14 +84,14 @@ class ServerProcess:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, which)
 
-    def _spawn(self, path: Path, arguments: Sequence[str]) -> None:
+    def _spawn(self, path: Path, arguments: Sequence[str], told: Path | None = None) -> None:
         account = _account()
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as log, (told or Path(os.devnull)).open("rb") as read:
             self._process = subprocess.Popen(
                 [path, *arguments],
                 cwd=self.folder,
                 env=self.program.environ(),
-                stdin=subprocess.DEVNULL,
+                stdin=read,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 # Ctrl-C is for pytest, which ends the servers itself.

@@ -217,7 +217,7 @@ def test_an_error_is_its_own_references_alone() -> None:
         ({"key": ("email", "tier")}, "email, tier does not identify a row"),
         ({"key": ("nope",)}, "Key of reference 'it': .* no field 'nope'"),
         ({"label": "testapp.Shelf", "fields": ("pk",)}, "composite primary key: name its fields"),
-        ({"using": "nope"}, r"using='nope' is no alias of DATABASES \(known: default, events\)"),
+        ({"using": "nope"}, r"using='nope' is no alias of DATABASES \(known: default, events, "),
         ({"filter": {"company__name": "x"}}, "reads another model"),
         ({"filter": {"nope": 1}}, "no field 'nope'"),
         ({"filter": {"name__nope": 1}}, "name has no lookup 'nope'"),

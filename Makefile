@@ -7,6 +7,8 @@
 PYTHON ?= python3
 DJANGO ?=
 ARGS ?=
+# Each process has servers of its own.
+PARALLEL ?= --numprocesses auto --maxprocesses 4
 
 RUN = $(PYTHON) -m tools.run
 DEV = $(RUN) dev --django "$(DJANGO)"
@@ -25,10 +27,10 @@ serve: ## Run the example shop on http://127.0.0.1:8000
 	@$(RUN) demo -- python example/manage.py runserver $(ARGS)
 
 test: ## Run the tests, with servers of their own: Redis, two PostgreSQL, MariaDB
-	@$(DEV) --servers -- python -m pytest $(ARGS)
+	@$(DEV) --servers -- python -m pytest $(PARALLEL) $(ARGS)
 
 test-full: ## Run the tests that take minutes as well
-	@REFCACHE_TEST_FULL=1 $(DEV) --servers -- python -m pytest $(ARGS)
+	@REFCACHE_TEST_FULL=1 $(DEV) --servers -- python -m pytest $(PARALLEL) $(ARGS)
 
 lint: ## Check style and format
 	@$(DEV) -- ruff check

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from refcache.core.snapshots import Snapshot
     from refcache.core.staleness import Staleness
     from refcache.lookup import Lookup
+    from refcache.querysets import ReferenceManager, ReferenceQuerySet
     from refcache.registry import ReferenceCache, references
+    from refcache.signals import reference_changed
 
 # Handed on when they are asked for, so that `import refcache` loads no model and reads no setting.
 _PLACES = {
@@ -29,10 +31,13 @@ _PLACES = {
     "PerRowLookup": "refcache.core.exceptions",
     "RefcacheError": "refcache.core.exceptions",
     "ReferenceCache": "refcache.registry",
+    "ReferenceManager": "refcache.querysets",
+    "ReferenceQuerySet": "refcache.querysets",
     "ReferenceUnavailable": "refcache.core.exceptions",
     "Snapshot": "refcache.core.snapshots",
     "Staleness": "refcache.core.staleness",
     "UnknownReference": "refcache.core.exceptions",
+    "reference_changed": "refcache.signals",
     "references": "refcache.registry",
 }
 
@@ -45,10 +50,13 @@ __all__ = [
     "PerRowLookup",
     "RefcacheError",
     "ReferenceCache",
+    "ReferenceManager",
+    "ReferenceQuerySet",
     "ReferenceUnavailable",
     "Snapshot",
     "Staleness",
     "UnknownReference",
+    "reference_changed",
     "references",
 ]
 

@@ -1,11 +1,17 @@
 """Snapshots on rows of any kind: instances, dictionaries, dataclasses."""
 
 import copy
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from inspect import getattr_static
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+from refcache.core.snapshots import Snapshot
+from refcache.lookup import Lookup
+from refcache.reading.answers import is_null
 
 MISSING = object()
+
+T = TypeVar("T")
 
 Key = str | tuple[str, ...]
 PAIR = ("reference", "key")
@@ -102,3 +108,32 @@ def keys_by_reference(rows: list[Any], asked: list[Attachment]) -> dict[str, lis
     for each in asked:
         keys[each.reference] += [key_of(row, each.key) for row in rows]
     return keys
+
+
+def attached(
+    rows: list[T],
+    asked: list[Attachment],
+    found: Mapping[str, Lookup],
+    placeholder: Callable[[str, Any], Snapshot],
+) -> list[T]:
+    """The rows with what was found; each object once, though it may stand in several places."""
+    check_names(rows, [each.name for each in asked])
+    done: dict[int, T] = {}
+    for row in rows:
+        if id(row) not in done:
+            values = {
+                each.name: _value(row, each, found[each.reference], placeholder) for each in asked
+            }
+            done[id(row)] = with_values(row, values)
+    return [done[id(row)] for row in rows]
+
+
+def _value(
+    row: Any, attachment: Attachment, lookup: Lookup, placeholder: Callable[[str, Any], Snapshot]
+) -> Snapshot | None:
+    key = key_of(row, attachment.key)
+    if is_null(key):
+        return None
+    # A key that cannot be one is missing, too.
+    found = lookup.get(key)
+    return placeholder(attachment.reference, key) if found is None else found

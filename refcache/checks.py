@@ -71,6 +71,22 @@ def check_references(**_: Any) -> list[CheckMessage]:
     return list(_reference_errors())
 
 
+@register(Tags.models)
+def check_watching(**_: Any) -> list[CheckMessage]:
+    """W003: statements that no signal announces are not looked at."""
+    return [
+        Warning(
+            f"Reference {declaration.name!r} has watch_sql=False: after raw SQL, and Django's own "
+            "update() and bulk_create(), old values are served until their ttl has passed.",
+            hint="Leave watch_sql out. Or write by save(), delete() and ReferenceQuerySet alone, "
+            "or install triggers (refcache_triggers), and silence this.",
+            id="refcache.W003",
+        )
+        for declaration in references.declarations()
+        if not declaration.watch_sql
+    ]
+
+
 def _reference_errors() -> Iterator[CheckMessage]:
     for name, error in references.errors.items():
         yield Error(f"Reference {name!r}: {error}", id=_error_id(error))

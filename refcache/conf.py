@@ -30,6 +30,8 @@ class Conf:
     jitter: float = 0.1
     chunk_size: int = 1000
     per_row: PerRowPolicy | None = None
+    strict: bool = False
+    bulk_limit: int = 1000
 
     @property
     def raises_per_row(self) -> bool:
@@ -40,7 +42,7 @@ class Conf:
 
 
 DURATIONS = ("timeout", "connect_timeout", "lease_timeout", "lease_wait", "write_timeout")
-COUNTS = ("max_connections", "chunk_size")
+COUNTS = ("max_connections", "chunk_size", "bulk_limit")
 DEFAULTS = {f.name: f.default for f in fields(Conf) if f.default is not MISSING}
 
 
@@ -78,6 +80,8 @@ def _checked(name: str, value: Any) -> Any:
         return _positive_duration(name, value)
     if key in COUNTS and (type(value) is not int or value < 1):
         raise ImproperlyConfigured(f"REFCACHE[{name!r}] is {value!r}: give a whole number >= 1.")
+    if key == "strict" and type(value) is not bool:
+        raise ImproperlyConfigured(f"REFCACHE[{name!r}] is {value!r}: give True or False.")
     if key == "jitter" and not (isinstance(value, int | float) and 0 <= value < 1):
         raise ImproperlyConfigured(f"REFCACHE['JITTER'] is {value!r}: give 0 <= number < 1.")
     if key == "cache" and not (isinstance(value, str) and value in settings.CACHES):

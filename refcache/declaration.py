@@ -1,10 +1,11 @@
 """What `register` was told, checked for what can be checked without a model."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
+from refcache.conf import conf
 from refcache.core.exceptions import InvalidReference, NotBuiltYet
 from refcache.core.keys import NAME
 from refcache.core.staleness import Staleness, seconds
@@ -31,10 +32,21 @@ class Declaration:
     missing: Callable[[Any], Mapping[str, Any]] | None = None
     filter: Mapping[str, Any] = field(default_factory=dict)
     version: int = 1
+    strict: bool | None = None
+    watch_sql: bool = True
 
     @property
     def is_by_primary_key(self) -> bool:
         return self.key == PRIMARY
+
+    def is_again(self, other: "Declaration") -> bool:
+        """Whether *other* is this one, declared again, as when a test changes INSTALLED_APPS."""
+        return replace(self, missing=None) == replace(other, missing=None)
+
+    @property
+    def is_strict(self) -> bool:
+        """As declared; else as the settings say."""
+        return conf().strict if self.strict is None else self.strict
 
 
 def declare(
@@ -97,7 +109,17 @@ def _check(declaration: Declaration) -> None:
             f"Reference {declaration.name!r} has local_ttl={declaration.local_ttl:g}: the "
             "in-process tier is not built yet. Leave local_ttl out."
         )
+    _check_flags(declaration)
     _check_foreign(declaration)
+
+
+def _check_flags(declaration: Declaration) -> None:
+    flags = {"strict": declaration.strict, "watch_sql": declaration.watch_sql}
+    for name, value in flags.items():
+        if value not in (True, False, None):
+            raise InvalidReference(
+                f"Reference {declaration.name!r} has {name}={value!r}: give True or False."
+            )
 
 
 def _check_foreign(declaration: Declaration) -> None:

@@ -131,7 +131,11 @@ class Reference:
     def invalidate(self, *keys: object) -> None:
         """Drop what is stored of these rows, and of rows that they span.
 
-        For writes that Django's signals did not see. In a transaction: now, and at its end.
+        For writes that nothing has seen. In a transaction: now, and at its end.
+
+        Raises:
+            InvalidKey: One of *keys* cannot be a key.
+            InvalidationError: The reference is strict, and the store cannot be told.
         """
         plan = self.plan
         cast = [plan.cast(key) for key in keys if not is_null(key)]
@@ -185,7 +189,9 @@ class Reference:
         return counts
 
     def _invalidate(self, touched: list[Touched]) -> None:
-        self._registry.invalidation.invalidate(self.alias, touched)
+        is_strict = self.plan.declaration.is_strict
+        told = [each._replace(is_strict=is_strict, cause="invalidate") for each in touched]
+        self._registry.invalidation.invalidate(self.alias, told)
 
     def _one(self, key: object, on_missing: OnMissing) -> Steps[Snapshot | None]:
         plan = self.plan

@@ -9,35 +9,34 @@ from typing import Any, TypeVar
 from asgiref.sync import sync_to_async
 from django.apps import apps
 from django.core.signals import setting_changed
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 from django.db.models import Model
 
-from refcache.attaching import (
-    Attachment,
-    attachments,
-    check_names,
-    key_of,
-    keys_by_reference,
-    with_values,
-)
+from refcache.attaching import attached, attachments, keys_by_reference
 from refcache.connections import Place
 from refcache.core.drivers import arun, run
-from refcache.core.events import EventCounts, Observer, Observers, log_troubles
+from refcache.core.events import Event, EventCounts, Observer, Observers, log_troubles
 from refcache.core.exceptions import InvalidReference, UnknownReference
 from refcache.core.snapshots import Snapshot
 from refcache.core.staleness import Staleness
 from refcache.core.terms import Steps, Terms
 from refcache.declaration import Declaration, declare
 from refcache.lookup import Lookup
-from refcache.reading.answers import OnMissing, answers, is_null
+from refcache.reading.answers import OnMissing, answers
 from refcache.reading.models import find_model
 from refcache.reading.paths import branch
 from refcache.reading.planning import Plan, Plans, check_alias, plan_all
 from refcache.reference import Reference, as_lookup
 from refcache.runtime import Runtime, make_runtime
+from refcache.signals import tell_change
+from refcache.writing.hooks import Hooks
 from refcache.writing.invalidation import Invalidation
-from refcache.writing.receivers import Receivers
+from refcache.writing.recovery import Recovery
+from refcache.writing.tables import Table
 
 T = TypeVar("T")
+PLANNED_BY = ("REFCACHE", "CACHES", "DATABASES", "DATABASE_ROUTERS", "USE_TZ", "TIME_ZONE")
 
 
 class ReferenceCache:
@@ -49,15 +48,16 @@ class ReferenceCache:
 
     def __init__(self, place: Place | None = None) -> None:
         self.counts = EventCounts()
-        self._observers = Observers([self.counts, log_troubles])
+        self._observers = Observers([self.counts, log_troubles, self._tell])
         self._place = place
         self._declarations: dict[str, Declaration] = {}
         self._errors: dict[str, InvalidReference] = {}
         self._plans: Plans | None = None
         self._runtime: Runtime | None = None
         self._lock = threading.RLock()
-        self._receivers = Receivers(lambda: self._planned().watches, lambda: self.invalidation)
+        self._hooks = Hooks(lambda: self._planned().watches, lambda: self.invalidation)
         setting_changed.connect(self._on_setting_changed)
+        connection_created.connect(self._on_connection_created)
 
     def register(  # noqa: PLR0913 - a declaration in one place
         self,
@@ -74,10 +74,10 @@ class ReferenceCache:
         missing: Any = None,
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the public name
         version: int = 1,
+        strict: bool | None = None,
+        watch_sql: bool = True,
     ) -> None:
-        """Declare a reference; call it in `AppConfig.ready()`.
-
-        What is wrong with it is told by `manage.py check`, and raised when it is used.
+        """Declare a reference, in `AppConfig.ready()`; `manage.py check` tells what is wrong.
 
         Args:
             model: The model, or "app_label.Model".
@@ -92,6 +92,9 @@ class ReferenceCache:
             missing: Called with the key of a missing row, gives the placeholder's fields.
             filter: Lookups on the row's own columns; rows outside count as absent.
             version: Part of the keys in Redis; raise it to start afresh.
+            strict: Refuse writes whose marker cannot be set, with `InvalidationError`; None: as
+                `REFCACHE["STRICT"]` says.
+            watch_sql: Look at statements that no signal announces: `update()`, raw SQL.
         """
         label = model if isinstance(model, str) else model._meta.label
         name = label.lower() if name is None else name
@@ -99,14 +102,16 @@ class ReferenceCache:
             declaration = declare(
                 label=label, fields=fields, name=name, key=key, using=using, ttl=ttl,
                 negative_ttl=negative_ttl, local_ttl=local_ttl, staleness=staleness,
-                missing=missing, filter=filter, version=version,
+                missing=missing, filter=filter, version=version, strict=strict,
+                watch_sql=watch_sql,
             )  # fmt: skip
             self._add(declaration)
         except InvalidReference as exc:
             self._errors[name] = exc
 
     def _add(self, declaration: Declaration) -> None:
-        if declaration.name in self._declarations:
+        known = self._declarations.get(declaration.name)
+        if known is not None and not known.is_again(declaration):
             raise InvalidReference(
                 f"Reference {declaration.name!r} is registered twice: give one of them a name of "
                 'its own, as in name="active-customer".'
@@ -118,14 +123,13 @@ class ReferenceCache:
             self._connect(declaration)
 
     def connect(self) -> None:
-        """Listen to the signals of all models that are read; harmless when repeated."""
+        """Look at the writes of all models that are read; harmless when repeated."""
         for declaration in self._declarations.values():
             self._connect(declaration)
 
     def _connect(self, declaration: Declaration) -> None:
         with suppress(InvalidReference):  # The checks tell.
-            for model in branch(find_model(declaration), declaration.fields).models():
-                self._receivers.connect(model)
+            self._hooks.connect(branch(find_model(declaration), declaration.fields).models())
 
     def __getitem__(self, name: str) -> Reference:
         if name not in self._declarations and name not in self._errors:
@@ -179,31 +183,15 @@ class ReferenceCache:
         """
         rows, asked = list(rows), attachments(wanted)
         found = self.lookup(keys_by_reference(rows, asked))
-        return self._attached(rows, asked, found)
+        return attached(rows, asked, found, self._placeholder)
 
     async def aattach(self, rows: Iterable[T], **wanted: Any) -> list[T]:
         rows, asked = list(rows), attachments(wanted)
         found = await self.alookup(keys_by_reference(rows, asked))
-        return self._attached(rows, asked, found)
+        return attached(rows, asked, found, self._placeholder)
 
-    def _attached(
-        self, rows: list[T], asked: list[Attachment], found: dict[str, Lookup]
-    ) -> list[T]:
-        check_names(rows, [each.name for each in asked])
-        done: dict[int, T] = {}  # The same object may stand in several places.
-        for row in rows:
-            if id(row) not in done:
-                values = {each.name: self._of(row, each, found[each.reference]) for each in asked}
-                done[id(row)] = with_values(row, values)
-        return [done[id(row)] for row in rows]
-
-    def _of(self, row: Any, attachment: Attachment, lookup: Lookup) -> Snapshot | None:
-        key = key_of(row, attachment.key)
-        if is_null(key):
-            return None
-        # A key that cannot be one is missing, too.
-        found = lookup.get(key)
-        return self[attachment.reference].placeholder(key) if found is None else found
+    def _placeholder(self, reference: str, key: Any) -> Snapshot:
+        return self[reference].placeholder(key)
 
     def _lookup(
         self, keys: Mapping[str, Iterable[object]], on_missing: OnMissing
@@ -230,6 +218,17 @@ class ReferenceCache:
         check_alias(plan)
         return plan
 
+    def aliases(self) -> list[str]:
+        """The database aliases that references load from, in order."""
+        return self._hooks.watches.aliases()
+
+    def tables(self, alias: str, *, alike: bool = False) -> Mapping[str, Table]:
+        """The tables of that database that references read; see `Watches.tables`."""
+        return self._hooks.watches.tables(alias, alike=alike)
+
+    def declarations(self) -> list[Declaration]:
+        return list(self._declarations.values())
+
     @property
     def errors(self) -> dict[str, InvalidReference]:
         """The declarations that cannot work, by name."""
@@ -244,6 +243,11 @@ class ReferenceCache:
         return self.runtime.invalidation
 
     @property
+    def recovery(self) -> Recovery:
+        """The releases that the store could not be told yet: `len()` and `age`."""
+        return self.invalidation.recovery
+
+    @property
     def runtime(self) -> Runtime:
         if (made := self._runtime) is not None:
             return made
@@ -251,8 +255,11 @@ class ReferenceCache:
             self._runtime = self._runtime or make_runtime(self.emit, self._place)
             return self._runtime
 
-    def emit(self, event: Any) -> None:
+    def emit(self, event: Event) -> None:
         self._observers.emit(event)
+
+    def _tell(self, event: Event) -> None:
+        tell_change(event, lambda name: self._planned().readers(name))
 
     def subscribe(self, observer: Observer) -> None:
         """Be told of every event; see `refcache.core.events`."""
@@ -278,15 +285,13 @@ class ReferenceCache:
             self._plans = self._plans or plan_all(declarations, self.runtime.prefix)
             return self._plans
 
+    def _on_connection_created(self, *, connection: BaseDatabaseWrapper, **_: object) -> None:
+        # A test's database has a name of its own.
+        if (plans := self._plans) is not None and plans.is_outdated(connection):
+            self._plans = None
+
     def _on_setting_changed(self, *, setting: str, **_: object) -> None:
-        if setting in (
-            "REFCACHE",
-            "CACHES",
-            "DATABASES",
-            "DATABASE_ROUTERS",
-            "USE_TZ",
-            "TIME_ZONE",
-        ):
+        if setting in PLANNED_BY:
             with self._lock:
                 self._plans = self._runtime = None
 

@@ -24,7 +24,8 @@ def _database(engine: str, user: str, name: str, port: int) -> dict[str, Any]:
         "USER": user,
         "NAME": name,
         # The same name, so that processes which the tests start find the tests' tables.
-        "TEST": {"NAME": name},
+        # Of no other database, so that each can be made alone.
+        "TEST": {"NAME": name, "DEPENDENCIES": []},
     }
 
 
@@ -37,6 +38,7 @@ INSTALLED_APPS = [
     "django.contrib.auth",
     "rest_framework",
     "refcache",
+    "refcache.outbox",
     "tests.restapp",
     "tests.testapp",
 ]
@@ -49,6 +51,7 @@ DATABASES = {
         "ENGINE": "django.db.backends.sqlite3",
         # Known to processes that the tests start; their own is told later.
         "NAME": os.environ.get(SQLITE_VARIABLE, ""),
+        "TEST": {"DEPENDENCIES": []},
         "OPTIONS": {
             # Readers and the writer do not wait for each other; the disk is not waited for.
             "init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF",

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -65,6 +65,22 @@ class Released(Event):
     """A write ended and its markers are gone."""
 
     keys: int
+
+
+@dataclass(frozen=True, slots=True)
+class Relayed(Event):
+    """Changes that triggers had noted were applied; each lag in seconds."""
+
+    alias: str
+    lags: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Changed(Event):
+    """Rows were written, and that is committed; `keys` are primary keys, None means any row."""
+
+    keys: tuple[Hashable, ...] | None
+    cause: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,3 +26,8 @@ class Terms:
     lease_wait: float = 1.0
     write_timeout: float = 60.0
     jitter: float = 0.1
+
+    @property
+    def marks_hold(self) -> float:
+        """For how many seconds a marker is relied upon; the rest is for the write itself."""
+        return self.write_timeout / 2

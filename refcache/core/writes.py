@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator, Iterator, MutableMapping, Seque
 from typing import Any, NamedTuple
 
 from refcache.core.batches import in_batches
-from refcache.core.keys import Family
+from refcache.core.keys import Family, Key
 from refcache.core.operations import Mark, Operation, Release, WriteGroup, Written
 from refcache.core.terms import Terms
 
@@ -22,12 +22,18 @@ class Touched(NamedTuple):
         texts: From `keys.key_text` and `keys.index_text`.
         whole: Every entry; the epoch is marked instead of the rows.
         grace: The source's, in seconds.
+        rows: The primary keys among them, for those who want to know what has changed.
+        is_strict: Nothing may be written where this cannot be marked.
+        cause: What wrote, as `reference_changed` tells it.
     """
 
     family: Family
     texts: tuple[bytes, ...]
     whole: bool = False
     grace: float = 0.0
+    rows: tuple[Key, ...] = ()
+    is_strict: bool = False
+    cause: str = ""
 
 
 def mark(

@@ -13,7 +13,8 @@ from refcache.core.exceptions import LoadFailed
 from refcache.core.keys import Key
 from refcache.core.operations import Load, Loaded, LoadRequest
 from refcache.core.sources import Source
-from refcache.reading.origin import Origin, is_in_transaction
+from refcache.reading.origin import Origin
+from refcache.sql import sessions
 
 Row = tuple[Any, ...]
 
@@ -26,15 +27,25 @@ def load(operation: Load) -> Loaded:
     Raises:
         LoadFailed: The database refused or could not be reached.
     """
-    rows, storable = [], []
-    for request in operation.requests:
-        rows.append(_load_rows(request))
-        storable.append(not is_in_transaction(request.source.origin.alias))
-    return Loaded(rows, storable)
+    aliases = [request.source.origin.alias for request in operation.requests]
+    # Asked before the rows, and in the same breath: what they see is what it was asked of.
+    storable = {alias: _may_fill(alias, again=True) for alias in dict.fromkeys(aliases)}
+    rows = [_load_rows(request) for request in operation.requests]
+    return Loaded(rows, [storable[alias] for alias in aliases])
 
 
 def may_fill(sources: Sequence[Source]) -> list[bool]:
-    return [not is_in_transaction(source.origin.alias) for source in sources]
+    """Per source whether what is loaded now is the latest commit, and may be stored."""
+    aliases = [source.origin.alias for source in sources]
+    allowed = {alias: _may_fill(alias, again=False) for alias in dict.fromkeys(aliases)}
+    return [allowed[alias] for alias in aliases]
+
+
+def _may_fill(alias: str, *, again: bool) -> bool:
+    try:
+        return sessions.may_fill(alias, again=again)
+    except Error:  # The load will say it.
+        return False
 
 
 def rows_of(origin: Origin, alias: str) -> QuerySet[Any]:

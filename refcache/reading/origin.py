@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connections, router
+from django.db import DEFAULT_DB_ALIAS, router
 from django.db.models import Model
 
 
@@ -30,13 +30,3 @@ class Origin:
 def alias_of(model: type[Model], using: str | None) -> str:
     """The declared database, or the one that the router has the model written to: the primary."""
     return using or router.db_for_write(model) or DEFAULT_DB_ALIAS
-
-
-def is_in_transaction(alias: str) -> bool:
-    """Whether the next statement on *alias* may see something else than the latest commit."""
-    connection = connections[alias]
-    if connection.in_atomic_block:
-        return True
-    if connection.connection is None:
-        return not connection.settings_dict["AUTOCOMMIT"]
-    return not connection.autocommit

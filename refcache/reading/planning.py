@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from refcache.core.composition import Node, Span
 from refcache.core.exceptions import InvalidReference
@@ -67,6 +68,19 @@ class Plans:
     plans: dict[str, Plan] = field(default_factory=dict)
     watches: list[Watch] = field(default_factory=list)
     errors: dict[str, InvalidReference] = field(default_factory=dict)
+    databases: dict[str, object] = field(default_factory=dict)
+
+    def is_outdated(self, connection: BaseDatabaseWrapper) -> bool:
+        """Whether they were made for another database behind the same alias."""
+        name = connection.settings_dict["NAME"]
+        return bool(self.databases.get(connection.alias, name) != name)
+
+    def readers(self, entries: str) -> Iterator[tuple[ModelClass, str]]:
+        """Whose rows the *entries* of that name hold, and each reference that reads them."""
+        models = [each.model for each in self.watches if each.family.reference == entries]
+        for name, plan in self.plans.items():
+            if any(each.reference == entries for each in plan.node.families()):
+                yield models[0], name
 
 
 def plan_all(declarations: Iterable[Declaration], prefix: bytes) -> Plans:
@@ -91,6 +105,8 @@ def plan_all(declarations: Iterable[Declaration], prefix: bytes) -> Plans:
         plans.plans[draft.declaration.name] = draft.plan(prefix, spanned, made)
     rows = [*(draft.rows for draft in drafts), *spanned.values()]
     plans.watches = [watch(each, prefix) for each in rows]
+    aliases = {each.alias for each in plans.watches}
+    plans.databases = {alias: connections[alias].settings_dict["NAME"] for alias in aliases}
     return plans
 
 
@@ -142,6 +158,8 @@ class Draft:
             declaration.ttl,
             declaration.negative_ttl,
             declaration.staleness.longest,
+            is_strict=declaration.is_strict,
+            watches_sql=declaration.watch_sql,
         )
         wanted = [*(column for column, _ in self.tree.own), *self.tree.spans]
         if self.key != PRIMARY:

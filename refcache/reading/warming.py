@@ -22,8 +22,8 @@ class WarmCounts:
     Args:
         seen: Keys that were looked at.
         loaded: Keys that the database was asked for.
-        stored: Of these, the ones whose answer the store took; it refuses a row that is being
-            written, and whatever is read within a transaction.
+        stored: Of these, the ones whose answer was stored; that of a row that is being written is
+            not, and neither is any in a transaction that may not fill.
         absent: Keys without a row.
     """
 

@@ -1,1 +1,1 @@
-"""The writing side: from a signal to markers and their release."""
+"""The writing side: from a signal, a bulk write or a statement to markers and their release."""

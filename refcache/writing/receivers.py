@@ -1,29 +1,23 @@
 """Signals to marks: before a row is written, and released when that is over."""
 
-import threading
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import ExitStack
+from typing import Any
 from weakref import ref
 
 from django.apps import apps
+from django.db import connections
 from django.db.models import Model
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 
 from refcache.core.writes import Touched
-from refcache.reading.origin import is_in_transaction
-from refcache.reading.rows import Watch
+from refcache.sql.sessions import is_in_transaction
+from refcache.writing.announced import Announced, Save
+from refcache.writing.bulk import bulk_insert, bulk_write
 from refcache.writing.invalidation import Invalidation
-from refcache.writing.touching import lineage, touched_by
-
-DEEPEST = 100  # saves within saves; what is older has failed, on an instance that lives on
-
-
-class Pending(NamedTuple):
-    """A write in autocommit that has been marked, until its `post_` signal comes."""
-
-    instance: ref[Model]
-    token: bytes
-    touched: Sequence[Touched]
+from refcache.writing.tables import table_name
+from refcache.writing.touching import lineage, touched_by, touched_by_keys
+from refcache.writing.watches import Watches, is_related
 
 
 class Receivers:
@@ -32,18 +26,17 @@ class Receivers:
     A receiver for all models would make every `delete()` of the project read its rows first.
 
     Args:
-        watches: Gives the watches; asked at each signal, as registering goes on for a while.
+        watches: What is watched.
         invalidation: Marks and releases.
+        announced: Is told of what the SQL watcher need not mark.
     """
 
     def __init__(
-        self, watches: Callable[[], Sequence[Watch]], invalidation: Callable[[], Invalidation]
+        self, watches: Watches, invalidation: Callable[[], Invalidation], announced: Announced
     ) -> None:
         self._watches = watches
         self._invalidation = invalidation
-        self._pending = threading.local()
-        self._all: Sequence[Watch] = ()
-        self._by_model: dict[type[Model], list[Watch]] = {}
+        self._announced = announced
 
     def connect(self, model: type[Model]) -> None:
         """Listen to *model* and to all models whose writes reach its rows."""
@@ -53,84 +46,97 @@ class Receivers:
             post_save.connect(self.after_save, sender=each, dispatch_uid=uid)
             pre_delete.connect(self.before_delete, sender=each, dispatch_uid=uid)
             post_delete.connect(self.after_delete, sender=each, dispatch_uid=uid)
+            bulk_write.connect(self.on_bulk_write, sender=each, dispatch_uid=uid)
+            bulk_insert.connect(self.on_bulk_insert, sender=each, dispatch_uid=uid)
 
     def before_save(
         self,
         instance: Model,
         using: str,
         update_fields: Collection[str] | None = None,
+        raw: bool = False,  # noqa: FBT001, FBT002 - as Django's signals have it
         **_: Any,
     ) -> None:
-        self._mark(instance, using, update_fields)
-
-    def before_delete(self, instance: Model, using: str, **_: Any) -> None:
-        self._mark(instance, using, None)
+        touched = self._touched(instance, update_fields, "save", raw=raw)
+        if not touched and update_fields is not None:
+            return
+        token = self._invalidation().before_write(using, touched)
+        tables = frozenset(table_name(model) for model in lineage(type(instance)))
+        self._announced.save(Save(ref(instance), using, tables, token, touched))
 
     def after_save(
         self,
         instance: Model,
         using: str,
         update_fields: Collection[str] | None = None,
+        raw: bool = False,  # noqa: FBT001, FBT002 - as Django's signals have it
         **_: Any,
     ) -> None:
         """Release, in autocommit; and see to keys that the database has made."""
-        touched = touched_by(instance, self._watches_of(type(instance)), update_fields)
+        touched = self._touched(instance, update_fields, "save", raw=raw)
         if not touched:
             return
-        invalidation = self._invalidation()
+        save, invalidation = self._announced.saved(instance), self._invalidation()
         if is_in_transaction(using):
             invalidation.before_write(using, touched)
-            return
-        pending = self._take_pending(instance)
-        if pending is not None:
-            invalidation.release(pending.token, [*pending.touched, *touched])
+        elif save is not None and save.token is not None:
+            invalidation.after_write(save.token, [*save.touched, *touched])
+
+    def before_delete(self, instance: Model, using: str, **_: Any) -> None:
+        self._mark_deleted(instance, using)
 
     def after_delete(self, instance: Model, using: str, **_: Any) -> None:
         """Mark what could not be marked before; Django deletes within a transaction."""
-        self._mark(instance, using, None)
+        self._mark_deleted(instance, using)
 
-    def _mark(self, instance: Model, using: str, update_fields: Collection[str] | None) -> None:
-        touched = touched_by(instance, self._watches_of(type(instance)), update_fields)
-        if not touched and update_fields is not None:
-            return
-        token = self._invalidation().before_write(using, touched)
-        if token is not None:
-            stack = self._stack()
-            stack.append(Pending(ref(instance), token, touched))
-            del stack[:-DEEPEST]
+    def on_bulk_write(
+        self,
+        sender: type[Model],
+        using: str,
+        keys: Iterable[Any] | None,
+        instances: Iterable[Model],
+        update_fields: Collection[str] | None,
+        cause: str,
+        stack: ExitStack,
+        **_: Any,
+    ) -> None:
+        """Mark the rows of *keys*, or any row where it is None, and those of *instances*."""
+        if keys:
+            stack.enter_context(self._announced.rows(using, keys))
+        watches = self._watches.of_model(sender)
+        touched = touched_by_keys(sender, keys, watches, update_fields)
+        for each in instances:
+            touched += touched_by(each, watches, update_fields)
+        if touched:
+            caused = [each._replace(cause=cause) for each in touched]
+            self._invalidation().before_write(using, caused)
 
-    def _watches_of(self, model: type[Model]) -> list[Watch]:
-        watches = self._watches()
-        if watches is not self._all:
-            self._all, self._by_model = watches, {}
-        if model not in self._by_model:
-            self._by_model[model] = [w for w in watches if is_related(model, w.model)]
-        return self._by_model[model]
+    def on_bulk_insert(self, sender: type[Model], using: str, stack: ExitStack, **_: Any) -> None:
+        """Leave the inserts to whoever tells of them by `bulk_write`."""
+        stack.enter_context(self._announced.bulk(using, {table_name(m) for m in lineage(sender)}))
 
-    def _stack(self) -> list[Pending]:
-        """This thread's writes under way; a save may save others before it is done.
+    def _mark_deleted(self, instance: Model, using: str) -> None:
+        effects = self._watches.effects(connections[using])
+        touched = [
+            each
+            for each in self._touched(instance, None, "delete")
+            # The statement marks all of its rows at once.
+            if not effects.names_rows(each.family)
+        ]
+        if touched:
+            self._invalidation().before_write(using, touched)
 
-        A save that failed has no `post_save`: its markers expire, as nobody can say whether the
-        database has done what it was asked.
-        """
-        stack: list[Pending] = getattr(self._pending, "stack", [])
-        self._pending.stack = stack = [each for each in stack if each.instance() is not None]
-        return stack
-
-    def _take_pending(self, instance: Model) -> Pending | None:
-        """The write of *instance*; what stands above it has failed."""
-        stack = self._stack()
-        for place in range(len(stack) - 1, -1, -1):
-            if stack[place].instance() is instance:
-                found = stack[place]
-                del stack[place:]
-                return found
-        return None
-
-
-def is_related(model: type[Model], watched: type[Model]) -> bool:
-    """Whether a write of *model* reaches rows of *watched*: they share a table."""
-    return not lineage(model).isdisjoint(lineage(watched))
+    def _touched(
+        self,
+        instance: Model,
+        update_fields: Collection[str] | None,
+        cause: str,
+        *,
+        raw: bool = False,
+    ) -> Sequence[Touched]:
+        watches = self._watches.of_model(type(instance))
+        touched = touched_by(instance, watches, update_fields, raw=raw)
+        return [each._replace(cause=cause) for each in touched]
 
 
 def related_models(model: type[Model]) -> list[type[Model]]:

@@ -22,6 +22,9 @@ from refcache.core.writes import Touched
 
 Release = Callable[[bytes, Sequence[Touched]], None]
 Dropped = deque[tuple[bytes, list[Touched]]]
+Name = tuple[str, bytes]
+
+WHOLE = b""  # in the place of an entry's text, which is never empty
 
 # What cannot be released for so long is forgotten, the oldest first: entries whose mark failed as
 # well are then stale for their TTL at most.
@@ -40,31 +43,25 @@ class Ending:
         self.token = terms.token()
         self.touched: list[Touched] = []
         self.place = 0  # among the connection's hooks, when it was last seen there
-        self._marked: dict[tuple[str, bytes], float] = {}
+        self._marked: dict[Name, float] = {}
         # A transaction may be longer than it should be; its second write prolongs the marker.
-        self._holds_for = terms.write_timeout / 2
+        self._holds_for = terms.marks_hold
         self._release = release
         self._finalizer = finalize(self, _queue, dropped, self.token, self.touched, os.getpid())
         self._finalizer.atexit = False
 
     def unmarked(self, touched: Sequence[Touched]) -> list[Touched]:
         """What of *touched* is to be marked; it is released at the end in any case."""
-        self.touched += touched
         oldest = time.monotonic() - self._holds_for
-        narrowed = [self._narrowed(each, oldest) for each in touched]
-        return [each for each in narrowed if each.texts or each.whole]
+        new = without(touched, lambda name: self._marked.get(name, 0.0) > oldest)
+        self.touched += new
+        return new
 
     def marked(self, touched: Sequence[Touched]) -> None:
         """The store has taken the marks."""
         now = time.monotonic()
         for each in touched:
-            self._marked.update(dict.fromkeys(_names(each), now))
-
-    def _narrowed(self, touched: Touched, oldest: float) -> Touched:
-        texts = zip(touched.texts, _names(touched), strict=True)
-        return touched._replace(
-            texts=tuple(text for text, name in texts if self._marked.get(name, 0.0) <= oldest)
-        )
+            self._marked.update(dict.fromkeys(names(each), now))
 
     def __call__(self) -> None:
         self._finalizer.detach()
@@ -92,8 +89,23 @@ class Transactions:
         return ending
 
 
-def _names(touched: Touched) -> list[tuple[str, bytes]]:
-    return [(touched.family.reference, text) for text in touched.texts]
+def names(touched: Touched) -> list[Name]:
+    """Each entry, and the empty text for all of a reference."""
+    found = [(touched.family.reference, text) for text in touched.texts]
+    return [*found, (touched.family.reference, WHOLE)] if touched.whole else found
+
+
+def without(touched: Sequence[Touched], is_marked: Callable[[Name], bool]) -> list[Touched]:
+    """What of *touched* is not marked, be it alone or with all of its reference."""
+    found = []
+    for each in touched:
+        reference = each.family.reference
+        if is_marked((reference, WHOLE)):
+            continue
+        texts = tuple(text for text in each.texts if not is_marked((reference, text)))
+        if texts or each.whole:
+            found.append(each._replace(texts=texts))
+    return found
 
 
 def _is_hooked(connection: BaseDatabaseWrapper, ending: Ending) -> bool:

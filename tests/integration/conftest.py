@@ -7,16 +7,29 @@ from typing import Protocol
 import pytest
 import redis
 from django.core.signals import setting_changed
+from django.db import connections
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 
-from refcache import ReferenceCache
+from refcache import ReferenceCache, references
 from refcache.conf import conf
 from refcache.connections import Place, place_of
+from refcache.sql.sessions import session_of
 from refcache.tiers.redis_store import RedisStore
 from refcache.tiers.wire import script
+from refcache.writing.bulk import bulk_insert, bulk_write
 from tests.servers.redis_server import RedisServer
 
-SIGNALS = (pre_save, post_save, pre_delete, post_delete, setting_changed)
+SIGNALS = (
+    pre_save,
+    post_save,
+    pre_delete,
+    post_delete,
+    bulk_write,
+    bulk_insert,
+    connection_created,
+    setting_changed,
+)
 
 _numbers = count(1)
 
@@ -47,6 +60,10 @@ def new_registry(scripts: None) -> Iterator[NewRegistry]:  # noqa: ARG001 - they
     made = _NewRegistry()
     before = [list(signal.receivers) for signal in SIGNALS]
     yield made
+    for connection in connections.all(initialized_only=True):
+        if session := session_of(connection):
+            # Only the project's own references outlast a test.
+            session.watchers &= {references._hooks._sql_watcher}
     for signal, receivers in zip(SIGNALS, before, strict=True):
         with signal.lock:
             signal.receivers = receivers

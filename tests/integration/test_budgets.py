@@ -146,11 +146,20 @@ def test_null_keys_cost_nothing(registry: ReferenceCache, costs: Costs) -> None:
     assert costs.of(lambda: registry["customer"].get_many([None])) == ([], 0)
 
 
-def test_reads_inside_a_transaction_never_claim(
+def test_a_cold_read_inside_a_transaction_costs_one_question_more(
     registry: ReferenceCache, costs: Costs, page: list[int]
 ) -> None:
     with transaction.atomic():
-        assert costs.of(lambda: registry["customer"].get_many(page)) == (WARM, 1)
+        assert costs.of(lambda: registry["customer"].get_many(page)) == (COLD, 2)
+        assert costs.of(lambda: registry["customer"].get_many(page)) == (WARM, 0)
+
+
+def test_reads_inside_a_transaction_that_has_written_never_claim(
+    registry: ReferenceCache, costs: Costs, page: list[int]
+) -> None:
+    with transaction.atomic():
+        Country.objects.create(name="Elsewhere")
+        assert costs.of(lambda: registry["customer"].get_many(page)) == (WARM, 2)
 
 
 def test_a_save_in_autocommit_costs_a_mark_and_a_release(

@@ -1,15 +1,17 @@
-"""Old and new code on one Redis: two registries, of which one alone hears the signals."""
+"""Old and new code on one Redis: two registries, of which one alone sees the writes."""
 
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connections, transaction
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 
 from refcache import ReferenceCache
+from refcache.sql.sessions import install
 from refcache.writing.receivers import related_models
 from tests.integration.conftest import NewRegistry
-from tests.integration.watching import in_thread, statements
+from tests.integration.watching import in_thread, statements, update_unseen
 from tests.testapp.models import Company, Customer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -30,8 +32,11 @@ def make(new_registry: NewRegistry, declaration: dict[str, Any]) -> ReferenceCac
 
 
 def deafen(registry: ReferenceCache) -> None:
-    """As code that runs in other processes does, hear nothing of this process's writes."""
-    uid = f"refcache:{id(registry._receivers)}"
+    """As code that runs in other processes does, see nothing of this process's writes."""
+    watcher, uid = registry._hooks._sql_watcher, f"refcache:{id(registry._hooks._receivers)}"
+    connection_created.disconnect(dispatch_uid=f"refcache:{id(watcher)}")
+    for connection in connections.all():
+        install(connection).watchers.discard(watcher)
     for model in (*related_models(Customer), *related_models(Company)):
         for signal in (pre_save, post_save, pre_delete, post_delete):
             signal.disconnect(sender=model, dispatch_uid=uid)
@@ -130,7 +135,7 @@ def test_an_invalidation_by_either_reaches_both(new_registry: NewRegistry, by: s
     for change in ("invalidate", "invalidate_all"):
         for each in registries.values():
             name_of(each, ann.pk)
-        Customer.objects.update(name=change)
+        update_unseen(Customer.objects.all(), name=change)
 
         getattr(registries[by]["customer"], change)(*[ann.pk] if change == "invalidate" else ())
 

@@ -238,7 +238,8 @@ def test_sentinel_names_the_primary(
 def test_only_the_primary_is_read(
     configure: Configure, new_redis: Callable[..., RedisServer]
 ) -> None:
-    primary = new_redis()
+    # It waits for further replicas otherwise, five seconds.
+    primary = new_redis("--repl-diskless-sync-delay", "0")
     replica = new_redis("--replicaof", "127.0.0.1", str(primary.port))
     with redis.Redis.from_url(replica.url) as client:
         wait_until(lambda: client.info("replication")["master_link_status"] == "up", 30.0)

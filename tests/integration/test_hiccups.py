@@ -8,12 +8,15 @@ from django.db import transaction
 
 from refcache import ReferenceCache
 from refcache.core.events import Released, StoreFailed
+from refcache.core.keys import key_text
 from refcache.core.operations import Claim, Mark, Release
+from refcache.core.writes import Touched
 from refcache.reference import Reference
+from refcache.writing import recovery
 from refcache.writing.invalidation import RELEASES_AT_ONCE
 from tests.integration.conftest import NewRegistry
 from tests.integration.interposing import fail, repeat
-from tests.integration.watching import in_thread, state
+from tests.integration.watching import LIMIT, in_thread, state, update_unseen
 from tests.testapp.models import Customer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -93,16 +96,20 @@ def test_what_could_never_be_marked_is_released_all_the_same(
     assert name_of(customers, ann.pk) == "Bea"
 
 
-# Releases that an outage has left
+# Releases that rollbacks have left
+
+
+def leave_dropped(registry: ReferenceCache, ann: Customer, number: int) -> None:
+    """As so many rollbacks at once do, each on a connection of its own."""
+    family = registry["customer"].plan.node.rows.family
+    dropped = [(b"%d" % n, [Touched(family, (key_text(ann.pk),))]) for n in range(number)]
+    registry.invalidation._transactions.dropped.extend(dropped)
 
 
 def test_one_read_makes_up_for_some_of_the_releases_only(
     registry: ReferenceCache, customers: Reference, ann: Customer
 ) -> None:
-    failing = fail(registry, Release)
-    for _ in range(2 * RELEASES_AT_ONCE + 5):
-        customers.invalidate(ann.pk)
-    failing.failures, registry.invalidation._retry_at = 0, 0.0
+    leave_dropped(registry, ann, 2 * RELEASES_AT_ONCE + 5)
     assert RELEASES_AT_ONCE == 20
     released = []
 
@@ -112,6 +119,23 @@ def test_one_read_makes_up_for_some_of_the_releases_only(
         released.append(registry.counts.of(Released, "customer") - before)
 
     assert released == [20, 20, 5, 0]
+
+
+def test_while_the_store_is_in_trouble_rollbacks_are_left_to_the_recovery(
+    registry: ReferenceCache, customers: Reference, ann: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "RETRY_AFTER", LIMIT)
+    failing = fail(registry, Release)
+    leave_dropped(registry, ann, 3)
+
+    for _ in range(2):
+        name_of(customers, ann.pk)
+
+    assert registry.counts.of(StoreFailed, "customer") == 1  # The first one has paid for all.
+    assert not registry.invalidation.has_dropped
+    assert len(registry.recovery) == 1
+    failing.failures = 0
+    assert registry.recovery.retry()
 
 
 # Replies that are lost
@@ -133,7 +157,7 @@ def test_a_repeated_claim_refreshes_what_is_fresh(
     registry: ReferenceCache, customers: Reference, ann: Customer
 ) -> None:
     repeat(registry, Claim)
-    Customer.objects.update(name="Bea")  # unseen by any signal
+    update_unseen(Customer.objects.all(), name="Bea")
 
     counts = customers.warm([ann.pk])
 

@@ -6,7 +6,7 @@ import pytest
 
 from refcache import ReferenceCache
 from refcache.reference import Reference
-from tests.integration.watching import in_new_loop
+from tests.integration.watching import in_new_loop, update_unseen
 from tests.testapp.models import Company, Country, Customer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,7 +32,7 @@ def ann(customers: Reference) -> Customer:
     ann = Customer.objects.create(name="old", company=acme, company_code=acme)
     customers.get(ann.pk)
     for model in (Country, Company, Customer):
-        model.objects.update(name="new")
+        update_unseen(model.objects.all(), name="new")
     return ann
 
 
@@ -88,8 +88,8 @@ def test_a_key_drops_the_row_that_the_store_believes_in_and_the_databases(
     ann = Customer.objects.create(company=old)
     bob = Customer.objects.create(company=new)
     customers.get_many([ann.pk, bob.pk])
-    Customer.objects.filter(pk=ann.pk).update(company=new)
-    Company.objects.filter(pk=new.pk).update(name="newer")
+    update_unseen(Customer.objects.filter(pk=ann.pk), company=new)
+    update_unseen(Company.objects.filter(pk=new.pk), name="newer")
 
     customers.invalidate(ann.pk)
 
@@ -101,8 +101,8 @@ def test_a_key_that_is_no_primary_key_drops_the_row_it_leads_to(registry: Refere
     acme = Company.objects.create(name="old", code="acme")
     Customer.objects.create(name="old", email="ann@x.org", company=acme)
     parts(registry["mail"], "ann@x.org")
-    Customer.objects.update(name="new")
-    Company.objects.update(name="new")
+    update_unseen(Customer.objects.all(), name="new")
+    update_unseen(Company.objects.all(), name="new")
 
     registry["mail"].invalidate("ann@x.org")
 

@@ -9,6 +9,7 @@ from refcache import ReferenceCache
 from refcache.core.operations import Read
 from refcache.reference import Reference
 from tests.integration.interposing import act_before
+from tests.integration.watching import update_unseen
 from tests.testapp.models import Customer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -57,8 +58,8 @@ def test_two_keys_of_which_one_moves_are_never_mixed_up(
         readdress(customers[TWO], "elsewhere@x.org")
         readdress(customers[THREE], TWO)
 
-    # Unseen by any signal: both index entries lead to rows that have other keys by now.
-    Customer.objects.filter(email=ONE).update(email="unseen@x.org")
+    # Unseen by refcache: both index entries lead to rows that have other keys by now.
+    update_unseen(Customer.objects.filter(email=ONE), email="unseen@x.org")
     customers[ONE].refresh_from_db()
     customers[ONE].save()
     act_before(registry, Read, moment, move_two)
@@ -139,9 +140,9 @@ def test_a_row_that_is_deleted_between_index_and_row_is_absent(
 def test_a_stale_index_entry_is_loaded_anew_beside_a_good_one(
     by_email: Reference, customers: dict[str, Customer]
 ) -> None:
-    # Unseen by any signal: the index entry leads to a row that has another key by now.
-    Customer.objects.filter(email=TWO).update(email="elsewhere@x.org")
-    Customer.objects.filter(email=THREE).update(email=TWO)
+    # Unseen by refcache: the index entry leads to a row that has another key by now.
+    update_unseen(Customer.objects.filter(email=TWO), email="elsewhere@x.org")
+    update_unseen(Customer.objects.filter(email=THREE), email=TWO)
     customers[TWO].refresh_from_db()
     customers[TWO].save()
 

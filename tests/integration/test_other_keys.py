@@ -7,7 +7,7 @@ from django.db import transaction
 from refcache import InvalidKey, InvalidReference, ReferenceCache
 from refcache.reference import Reference
 from tests.integration.conftest import NewRegistry
-from tests.integration.watching import statements
+from tests.integration.watching import execute_unseen, statements, update_unseen
 from tests.testapp.models import Customer, Meter, Shelf
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -121,12 +121,18 @@ def test_a_deleted_row_is_absent_under_its_other_key(by_email: Reference) -> Non
     assert by_email.get("ann@x.org") is None
 
 
+INSERT_BOB = (
+    "INSERT INTO testapp_customer (name, tier, email, is_active) "
+    "VALUES ('Bob', 'basic', 'bob@x.org', true)"
+)
+
+
 def test_rows_are_invalidated_by_their_other_key(by_email: Reference) -> None:
     Customer.objects.create(name="Ann", email="ann@x.org")
     by_email.get("ann@x.org")
     by_email.get("bob@x.org")
-    Customer.objects.filter(email="ann@x.org").update(name="Bea")
-    Customer.objects.bulk_create([Customer(name="Bob", email="bob@x.org")])
+    update_unseen(Customer.objects.filter(email="ann@x.org"), name="Bea")
+    execute_unseen(INSERT_BOB)
 
     by_email.invalidate("ann@x.org", "bob@x.org", None)
 
@@ -139,8 +145,8 @@ def test_rows_are_invalidated_by_their_other_key_inside_a_transaction(by_email: 
     by_email.get_many(["ann@x.org", "bob@x.org"])
 
     with transaction.atomic():
-        Customer.objects.filter(pk=ann.pk).update(email="old@x.org")
-        Customer.objects.bulk_create([Customer(name="Bob", email="bob@x.org")])
+        update_unseen(Customer.objects.filter(pk=ann.pk), email="old@x.org")
+        execute_unseen(INSERT_BOB)
         by_email.invalidate("ann@x.org", "bob@x.org")
 
     found = by_email.get_many(["ann@x.org", "bob@x.org"])

@@ -20,6 +20,7 @@ from tests.integration.watching import (
     on_own_connections,
     state,
     statements,
+    update_unseen,
 )
 from tests.testapp.models import Company, Customer
 
@@ -174,7 +175,7 @@ def test_what_was_invalidated_while_it_was_loaded_is_not_served(
     customers: Reference, ann: Customer, *, everything: bool
 ) -> None:
     with held(lambda: customers.get(ann.pk)) as reader:
-        Customer.objects.update(name="Bea")
+        update_unseen(Customer.objects.all(), name="Bea")
         if everything:
             customers.invalidate_all()
         else:
@@ -268,7 +269,7 @@ def test_a_lapsed_lease_is_taken_over_and_its_fill_refused(
     ann = Customer.objects.create(name="Ann")
     with held(lambda: registry["customer"].get(ann.pk)) as reader:
         settings.REFCACHE = settings.REFCACHE | {"LEASE_TIMEOUT": LIMIT, "LEASE_WAIT": LIMIT}
-        Customer.objects.update(name="Bea")  # seen by no signal: the late one has the old value
+        update_unseen(Customer.objects.all(), name="Bea")  # The late one has the old value.
         assert name_of(registry["customer"].get(ann.pk)) == "Bea"
         assert name_of(reader.go_on()) == "Ann"
 

@@ -94,17 +94,6 @@ def test_a_transaction_reads_its_own_writes_and_fills_nothing(
     assert name_of(customers, ann.pk) == "Cyd"
 
 
-def test_nothing_is_filled_inside_a_transaction(
-    customers: Reference, ann: Customer, look: Look
-) -> None:
-    customers.invalidate(ann.pk)
-    with transaction.atomic():
-        assert name_of(customers, ann.pk) == "Ann"
-        assert look() == "nothing"
-
-    assert look() == "nothing"
-
-
 def test_what_is_stored_is_served_inside_a_transaction(customers: Reference, ann: Customer) -> None:
     with transaction.atomic(), statements() as sent:
         assert name_of(customers, ann.pk) == "Ann"
@@ -488,20 +477,6 @@ def test_without_autocommit_the_marker_stays(
 
     assert look() == "marker"
     assert name_of(customers, ann.pk) == "Bea"
-
-
-def test_without_autocommit_nothing_is_filled(
-    customers: Reference, ann: Customer, look: Look
-) -> None:
-    customers.invalidate(ann.pk)
-    transaction.set_autocommit(False)
-    try:
-        customers.get(ann.pk)
-        transaction.commit()
-    finally:
-        transaction.set_autocommit(True)
-
-    assert look() == "nothing"
 
 
 def test_a_lost_connection_is_a_rollback(

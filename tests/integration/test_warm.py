@@ -20,7 +20,7 @@ from pytest_django import Settings
 from refcache import references
 from refcache.core.events import FillRefused
 from refcache.reading.warming import WarmCounts
-from tests.integration.watching import redis_commands, statements
+from tests.integration.watching import execute_unseen, redis_commands, statements
 from tests.restapp.models import Buyer, Firm, Gadget, Spot
 from tests.servers.process import wait_until
 
@@ -200,8 +200,7 @@ def test_only_missing_rows_are_loaded_where_that_is_asked_for() -> None:
 def test_stored_rows_are_loaded_anew_otherwise() -> None:
     pks = make_gadgets(2)
     references["gadget"].get_many(pks)
-    with connection.cursor() as cursor:  # A writer that Django does not know of.
-        cursor.execute("UPDATE restapp_gadget SET serial = 'new' WHERE id = %s", [pks[0]])
+    execute_unseen("UPDATE restapp_gadget SET serial = 'new' WHERE id = %s", [pks[0]])
 
     assert warm("gadget").rows["gadget"].stored == 2
 
@@ -305,15 +304,24 @@ def test_others_are_served_while_a_stored_row_is_loaded_anew() -> None:
     assert seen == ["redis"]
 
 
-def test_nothing_is_stored_within_a_transaction_and_that_is_told() -> None:
-    pks = make_gadgets(3)
-
+def test_within_a_transaction_that_has_written_nothing_is_stored_and_that_is_told() -> None:
     with transaction.atomic():
+        pks = make_gadgets(3)
         report = warm("gadget")
 
     assert report.rows["gadget"][:3] == (3, 3, 0)
     assert "3 rows were not stored: a transaction is open on 'default'" in report.errors
     assert references["gadget"].lookup(pks).provenance(pks[0]).tier == "database"
+
+
+def test_within_a_transaction_that_only_reads_rows_are_stored() -> None:
+    make_gadgets(3)
+
+    with transaction.atomic():
+        report = warm("gadget")
+
+    assert report.rows["gadget"][:3] == (3, 3, 3)
+    assert report.errors == ""
 
 
 def test_keys_are_streamed_by_a_cursor_of_the_server() -> None:
@@ -363,8 +371,7 @@ def test_three_times_the_rows_need_no_more_memory() -> None:
     make_gadgets(2_000)
     references["gadget"].warm()  # What is made once is not counted.
     few = peak(lambda: references["gadget"].warm(batch_size=100))
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE restapp_gadget SET serial = 'old' || serial")
+    execute_unseen("UPDATE restapp_gadget SET serial = 'old' || serial")
     make_gadgets(4_000)
 
     many = peak(lambda: references["gadget"].warm(batch_size=100))

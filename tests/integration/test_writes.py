@@ -18,9 +18,20 @@ from django.db.models.signals import post_save, pre_save
 
 from refcache import ReferenceCache
 from refcache.core.events import Marked, Released, StoreFailed
+from refcache.core.operations import Release
 from refcache.reference import Reference
+from refcache.writing import recovery
 from tests.integration.conftest import NewRegistry
-from tests.integration.watching import in_new_loop, redis_commands, state, statements
+from tests.integration.interposing import fail
+from tests.integration.watching import (
+    LIMIT,
+    in_new_loop,
+    redis_commands,
+    state,
+    statements,
+    update_unseen,
+)
+from tests.servers.process import wait_until
 from tests.servers.redis_server import RedisServer
 from tests.testapp.models import Cafe, Company, Customer, Place
 
@@ -276,8 +287,9 @@ def test_what_failed_is_forgotten_with_its_instance(
         with pytest.raises(IntegrityError):
             Customer(name=str(n), email=ann.email).save()
     gc.collect()
+    Customer.objects.create(name="Bob")
 
-    assert registry._receivers._stack() == []
+    assert registry._hooks._receivers._announced._saves == []
 
 
 @pytest.mark.parametrize("signal", [pre_save, post_save], ids=["pre", "post"])
@@ -405,8 +417,8 @@ def test_two_references_of_one_model_are_marked_together(
     assert name_of(customers, ann.pk) == name_of(registry["short"], ann.pk) == "Bea"
 
 
-def test_invalidating_drops_what_signals_did_not_see(customers: Reference, ann: Customer) -> None:
-    Customer.objects.filter(pk=ann.pk).update(name="Bea")
+def test_invalidating_drops_what_nothing_has_seen(customers: Reference, ann: Customer) -> None:
+    update_unseen(Customer.objects.filter(pk=ann.pk), name="Bea")
     assert name_of(customers, ann.pk) == "Ann"
 
     customers.invalidate(str(ann.pk))
@@ -420,7 +432,7 @@ def test_invalidating_all_drops_every_row_of_its_reference_only(
     registry.register("testapp.Customer", ["name"], name="short")
     for each in (customers, registry["short"]):
         each.get(ann.pk)
-    Customer.objects.update(name="Bea")
+    update_unseen(Customer.objects.all(), name="Bea")
 
     customers.invalidate_all()
 
@@ -432,7 +444,7 @@ def test_invalidating_inside_a_transaction_holds_until_it_ends(
     customers: Reference, ann: Customer, look: Look
 ) -> None:
     with transaction.atomic():
-        Customer.objects.filter(pk=ann.pk).update(name="Bea")
+        update_unseen(Customer.objects.filter(pk=ann.pk), name="Bea")
         customers.invalidate(ann.pk)
         assert look(f"customer:{ann.pk}") == "marker"
 
@@ -444,7 +456,7 @@ def test_invalidating_all_inside_a_transaction_holds_until_it_ends(
     registry: ReferenceCache, customers: Reference, ann: Customer, look: Look
 ) -> None:
     with transaction.atomic():
-        Customer.objects.update(name="Bea")
+        update_unseen(Customer.objects.all(), name="Bea")
         customers.invalidate_all()
     assert name_of(customers, ann.pk) == "Bea"
     assert look(f"customer:{ann.pk}") == "value"
@@ -454,10 +466,16 @@ def test_invalidating_all_inside_a_transaction_holds_until_it_ends(
     assert registry.counts.of(Released, "customer") == released + 1
 
 
-def redis_is_back(redis_server: RedisServer, registry: ReferenceCache) -> None:
-    """Start it again, and let the pause after a failure be over."""
-    redis_server.start()
-    registry.invalidation._retry_at = 0.0
+@pytest.fixture
+def quick_recovery(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The background thread tries again without a pause that a test would have to wait for."""
+    monkeypatch.setattr(recovery, "RETRY_AFTER", 0.01)
+
+
+@pytest.fixture
+def slow_recovery(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The background thread comes too late for the test."""
+    monkeypatch.setattr(recovery, "RETRY_AFTER", LIMIT)
 
 
 def test_redis_down_does_not_stop_a_write_and_is_told(
@@ -478,8 +496,9 @@ def test_redis_down_does_not_stop_a_write_and_is_told(
     assert "StoreFailed(reference='customer', operation='release'" in caplog.text
 
 
+@pytest.mark.usefixtures("quick_recovery")
 @pytest.mark.parametrize("in_transaction", [False, True], ids=["autocommit", "transaction"])
-def test_a_release_that_redis_missed_is_made_when_it_is_back(
+def test_a_release_that_redis_missed_is_made_when_it_is_back_though_nobody_asks(
     registry: ReferenceCache,
     customers: Reference,
     ann: Customer,
@@ -494,50 +513,41 @@ def test_a_release_that_redis_missed_is_made_when_it_is_back(
     ann.name = "Bea"
     with transaction.atomic() if in_transaction else nullcontext():
         ann.save()
-    redis_is_back(redis_server, registry)
-    assert look(f"customer:{ann.pk}") == "value"
+    assert len(registry.recovery) > 0
 
+    redis_server.start()
+    wait_until(lambda: len(registry.recovery) == 0, LIMIT)
+
+    assert look(f"customer:{ann.pk}") == "nothing"
     assert name_of(customers, ann.pk) == "Bea"
 
-    assert not registry.invalidation.has_dropped
-    assert look(f"customer:{ann.pk}") == "value"
 
-
-def test_the_next_write_makes_up_for_a_release_too(
+@pytest.mark.usefixtures("slow_recovery")
+def test_what_cannot_be_released_is_kept(
     registry: ReferenceCache, ann: Customer, redis_server: RedisServer
 ) -> None:
     redis_server.stop()
     ann.save()
-    redis_is_back(redis_server, registry)
+    waiting = len(registry.recovery)
 
-    Customer.objects.create(name="Bob")
+    assert not registry.recovery.retry()
 
-    assert not registry.invalidation.has_dropped
+    assert len(registry.recovery) == waiting > 0
+    redis_server.start()
+    assert registry.recovery.retry()
+    assert len(registry.recovery) == 0
 
 
-def test_what_cannot_be_released_is_kept(
-    registry: ReferenceCache, customers: Reference, ann: Customer, redis_server: RedisServer
+@pytest.mark.usefixtures("slow_recovery")
+def test_neither_reads_nor_writes_wait_for_what_is_to_be_released(
+    registry: ReferenceCache, customers: Reference, ann: Customer, look: Look
 ) -> None:
-    redis_server.stop()
+    fail(registry, Release, failures=1)
     ann.save()
-    for _ in range(2):
-        registry.invalidation._retry_at = 0.0
-        assert name_of(customers, ann.pk) == "Ann"
-    redis_is_back(redis_server, registry)
-
-    assert in_new_loop(customers.aget(ann.pk)) == customers.get(ann.pk)
-
-    assert not registry.invalidation.has_dropped
-
-
-def test_a_release_is_not_tried_again_at_every_call(
-    registry: ReferenceCache, customers: Reference, ann: Customer, redis_server: RedisServer
-) -> None:
-    redis_server.stop()
-    ann.save()
-    registry.invalidation._retry_at = float("inf")
-    failures = registry.counts.of(StoreFailed, "customer")
 
     customers.get(ann.pk)
+    in_new_loop(customers.aget(ann.pk))
+    Customer.objects.create(name="Bob")
 
-    assert registry.counts.of(StoreFailed, "customer") == failures
+    assert look(f"customer:{ann.pk}") == "marker"
+    assert len(registry.recovery) == 1

@@ -10,6 +10,8 @@ from uuid import uuid4
 import redis
 from asgiref.sync import sync_to_async
 from django.db import connections
+from django.db.models import QuerySet
+from django.db.models.sql import UpdateQuery
 
 from refcache.core import entries
 from refcache.tiers.wire import script
@@ -90,6 +92,20 @@ def _wrapped(wrapper: Callable[..., Any], aliases: Iterable[str]) -> Iterator[No
         for alias in aliases:
             stack.enter_context(connections[alias].execute_wrapper(wrapper))
         yield
+
+
+def execute_unseen(sql: str, params: Iterable[Any] = ()) -> None:
+    """As somebody outside of Django: on the driver's own connection to `default`."""
+    connection = connections["default"]
+    connection.ensure_connection()
+    connection.connection.execute(sql, tuple(params))
+
+
+def update_unseen(rows: QuerySet[Any], **values: Any) -> None:
+    """What `rows.update()` does, of which neither signals nor statements tell."""
+    query: Any = rows.query.chain(UpdateQuery)
+    query.add_update_values(values)
+    execute_unseen(*query.get_compiler("default").as_sql())
 
 
 def in_new_loop(coroutine: Coroutine[Any, Any, T]) -> T:

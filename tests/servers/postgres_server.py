@@ -15,6 +15,8 @@ SETTINGS = {
     "full_page_writes": "off",
     "jit": "off",
     "listen_addresses": "127.0.0.1",
+    # None by default, and some applications prepare theirs.
+    "max_prepared_transactions": "5",
     "unix_socket_directories": "",
 }
 

@@ -8,20 +8,26 @@ from django.db.models.functions import Length, Lower
 from tests.testapp.every_field import AllFields, PairKeyed, UuidKeyed
 
 __all__ = [
+    "Account",
     "AllFields",
     "Author",
+    "Badge",
     "Bar",
     "Bargain",
     "Cafe",
     "Company",
     "Country",
+    "Coupon",
     "Currency",
     "Customer",
     "Device",
     "Document",
+    "Dotted",
     "Label",
+    "Legacy",
     "Lot",
     "Meter",
+    "Odd",
     "Offer",
     "OrderEvent",
     "OrderLine",
@@ -29,7 +35,9 @@ __all__ = [
     "Place",
     "Shelf",
     "Singer",
+    "Slot",
     "Songwriter",
+    "Subscriber",
     "Ticket",
     "UuidKeyed",
     "VipCustomer",
@@ -187,3 +195,72 @@ class OrderEvent(models.Model):
 class OrderLine(models.Model):
     event = models.ForeignKey(OrderEvent, models.CASCADE, related_name="lines")
     currency_code = models.CharField(max_length=10)
+
+
+class Legacy(models.Model):
+    """Lies in a table that another application has made, in a schema of its own."""
+
+    code = models.CharField(db_column="The Code", max_length=20, primary_key=True)
+    name = models.CharField(db_column="select", max_length=50)
+
+    class Meta:
+        managed = False
+        db_table = 'legacy"."Old Table'
+
+
+class Badge(models.Model):
+    """Has columns whose names are not in lower case."""
+
+    number = models.AutoField(primary_key=True, db_column="Id")
+    name = models.CharField(max_length=50, db_column="HolderName")
+
+
+class Dotted(models.Model):
+    name = models.CharField(max_length=50)
+
+    class Meta:
+        db_table = "testapp.dotted"
+
+
+class Odd(models.Model):
+    """Has names that need their quotes."""
+
+    name = models.CharField(max_length=50, db_column="a b,c (é)[0]")
+
+    class Meta:
+        db_table = "testapp Odd é-Table (1)"
+
+
+class Account(models.Model):
+    name = models.CharField(max_length=50)
+    email = models.CharField(max_length=50, unique=True, null=True)
+
+
+class Subscriber(Account):
+    """Is found by a key that lies in its parent's table."""
+
+    plan = models.CharField(max_length=50)
+
+
+class Slot(models.Model):
+    """Has a primary key that the database knows beforehand."""
+
+    id = models.IntegerField(primary_key=True, db_default=77)
+    name = models.CharField(max_length=50)
+
+
+class _CurrentManager(models.Manager["Coupon"]):
+    def get_queryset(self) -> models.QuerySet["Coupon"]:
+        return super().get_queryset().filter(is_expired=False)
+
+
+class Coupon(models.Model):
+    """Has a base manager that hides rows."""
+
+    name = models.CharField(max_length=50)
+    is_expired = models.BooleanField(default=False)
+
+    objects = _CurrentManager()
+
+    class Meta:
+        base_manager_name = "objects"

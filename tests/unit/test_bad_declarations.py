@@ -9,15 +9,20 @@ from typing import Any
 
 import pytest
 from django.core.signals import setting_changed
+from django.db.backends.signals import connection_created
 from django.db.models import Q
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 
 from refcache import InvalidReference, ReferenceCache
 from refcache.connections import Place
 from refcache.tiers.memory import MemoryStore
+from refcache.writing.bulk import bulk_insert, bulk_write
 from tests.testapp.models import Company, Customer
 
-SIGNALS = (pre_save, post_save, pre_delete, post_delete, setting_changed)
+SIGNALS = (
+    *(pre_save, post_save, pre_delete, post_delete, bulk_write, bulk_insert),
+    *(connection_created, setting_changed),
+)
 
 BAD: dict[str, dict[str, Any]] = {
     "a spanned key that is unsupported": {"model": "testapp.Bargain", "fields": ["lot__name"]},

@@ -109,6 +109,15 @@ def test_w002_an_alias_whose_keys_may_vary(settings: Any) -> None:
     assert message.startswith("refcache.W002: CACHES['default'] has a KEY_FUNCTION of its own")
 
 
+def test_w003_statements_that_are_not_looked_at(references: ReferenceCache) -> None:
+    references.register("testapp.Customer", ["name"], name="customer", watch_sql=False)
+    references.register("testapp.Customer", ["name"], name="other")
+
+    (message,) = found()
+
+    assert message.startswith("refcache.W003: Reference 'customer' has watch_sql=False")
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -34,10 +34,18 @@ def test_what_is_given_stands_beside_the_defaults(settings: Any) -> None:
         "MAX_CONNECTIONS": 5,
         "JITTER": 0,
         "PER_ROW": "count",
+        "STRICT": True,
+        "BULK_LIMIT": 7,
     }
 
     assert conf() == Conf(
-        timeout=0.25, lease_wait=2.0, max_connections=5, jitter=0, per_row="count"
+        timeout=0.25,
+        lease_wait=2.0,
+        max_connections=5,
+        jitter=0,
+        per_row="count",
+        strict=True,
+        bulk_limit=7,
     )
     assert type(conf().lease_wait) is float
 
@@ -89,6 +97,8 @@ def test_the_settings_are_a_dictionary(settings: Any, given: object) -> None:
         ("WRITE_TIMEOUT", -1),
         *(("CHUNK_SIZE", value) for value in (0, -1, 1.5, "one", True)),
         ("MAX_CONNECTIONS", 0),
+        *(("BULK_LIMIT", value) for value in (0, -1, 1.5, None, True)),
+        *(("STRICT", value) for value in (None, 1, "yes")),
         *(("JITTER", value) for value in (-0.1, 1, "0.1", None)),
         *(("CACHE", value) for value in ("nope", None, ["default"])),
         *(("PER_ROW", value) for value in ("maybe", True, ["raise"])),

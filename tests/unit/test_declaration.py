@@ -56,6 +56,8 @@ WRONG: dict[str, list[Any]] = {
     "staleness": [60, "sixty"],
     "missing": [{"name": "?"}, "Unknown"],
     "filter": ["is_active", ["is_active"], {1: 2}],
+    "strict": ["yes", 2],
+    "watch_sql": ["no", 2],
 }
 
 
@@ -72,6 +74,18 @@ def test_a_value_of_the_wrong_kind_is_refused(parameter: str, value: object) -> 
 @pytest.mark.parametrize("staleness", [Staleness(), Staleness(while_revalidate=60, if_error=3600)])
 def test_staleness_is_taken_as_it_is(staleness: Staleness) -> None:
     assert declare(**GIVEN | {"staleness": staleness}).staleness == staleness
+
+
+@pytest.mark.parametrize(
+    ("declared", "setting", "expected"),
+    [(None, False, False), (None, True, True), (False, True, False), (True, False, True)],
+)
+def test_strict_is_as_the_settings_say_unless_declared(
+    settings: Any, *, declared: bool | None, setting: bool, expected: bool
+) -> None:
+    settings.REFCACHE = {"STRICT": setting}
+
+    assert declare(**GIVEN | {"strict": declared}).is_strict is expected
 
 
 def test_the_name_is_the_models_label_unless_there_is_another() -> None:
@@ -113,3 +127,13 @@ def test_a_name_is_given_once() -> None:
     registry.register("testapp.Device", ["serial"], name="customer")
 
     assert "registered twice" in str(registry.errors["customer"])
+
+
+def test_a_reference_may_be_declared_again_as_it_is() -> None:
+    registry = ReferenceCache()
+    for _ in range(2):  # As `ready()` is called again where a test changes INSTALLED_APPS.
+        registry.register(
+            "testapp.Customer", ["name"], name="customer", missing=lambda key: {"name": str(key)}
+        )
+
+    assert registry.errors == {}

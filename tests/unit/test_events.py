@@ -6,6 +6,7 @@ import pytest
 
 from refcache.core import events
 from refcache.core.events import (
+    Changed,
     CorruptEntry,
     Event,
     EventCounts,
@@ -15,6 +16,7 @@ from refcache.core.events import (
     NotStored,
     Observers,
     PerRow,
+    Relayed,
     Released,
     Resolved,
     RowsLoaded,
@@ -36,7 +38,9 @@ ROUTINE = [
     Resolved("customer", 1, 2, 3),
     FillRefused("customer", 1),
     Marked("customer", 1),
+    Changed("customer", (1,), "save"),
     Released("customer", 1),
+    Relayed("", "default", (0.002,)),
 ]
 
 

@@ -13,6 +13,7 @@ EXTRAS = ["drf_spectacular", "hiredis", "rest_framework", "rich"]
     [
         ("refcache.core", {"django", "django_redis", "redis"}),
         ("refcache.tiers", {"django", "django_redis"}),
+        ("refcache.sql.statements", {"django", "redis"}),
         ("refcache", {"django.db.models", "django.contrib.contenttypes", *EXTRAS}),
     ],
 )

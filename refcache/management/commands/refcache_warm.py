@@ -14,10 +14,10 @@ from django.db import Error as DatabaseError
 from django.db import connections
 
 from refcache.core.exceptions import RefcacheError
-from refcache.reading.origin import is_in_transaction
 from refcache.reading.warming import WarmCounts
 from refcache.reference import Reference
 from refcache.registry import references
+from refcache.sql.sessions import may_fill
 
 INTERRUPTED = 130  # what shells report for a program that Ctrl-C ended
 HEADINGS = ("reference", "keys", "loaded", "stored", "absent", "seconds", "rows/s")
@@ -144,7 +144,7 @@ class Command(BaseCommand):
 
 
 def _why(reference: Reference) -> str:
-    if is_in_transaction(reference.alias):
+    if not may_fill(reference.alias):
         return (
             f"a transaction is open on {reference.alias!r}, and others may not see what it sees. "
             "Warm outside of it"

@@ -3,15 +3,17 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from django.db import connections
+from django.db.models.signals import pre_save
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from refcache import references
-from tests.restapp.models import Buyer, Order
+from tests.restapp.models import Buyer, Firm, Order
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "events"])
 
@@ -175,13 +177,41 @@ def test_atomic_requests_show_their_own_change(
 
 
 @pytest.mark.usefixtures("atomic_requests")
-def test_atomic_requests_read_what_is_cached_and_add_nothing(
+def test_atomic_requests_that_only_read_fill_as_others_do(
     orders: list[Order], api: APIClient, measured: Any
 ) -> None:
-    references["buyer"].get_many([order.buyer_id for order in orders])
+    assert len(api.get("/plain/").json()) == len(orders)
 
     with measured() as cost:
         assert len(api.get("/plain/").json()) == len(orders)
+
+    assert [sql for sql in cost.to_b if "restapp" in sql] == []
+    assert cost.commands == ["MGET"]
+
+
+@contextmanager
+def also_writing() -> Iterator[None]:
+    """With an order, something is written to the database that is referred to."""
+
+    def write(**_: Any) -> None:
+        Firm.objects.create(name="as well")
+
+    pre_save.connect(write, sender=Order)
+    try:
+        yield
+    finally:
+        pre_save.disconnect(write, sender=Order)
+
+
+@pytest.mark.usefixtures("atomic_requests")
+def test_atomic_requests_that_have_written_read_what_is_cached_and_add_nothing(
+    orders: list[Order], api: APIClient, measured: Any
+) -> None:
+    references["buyer"].get_many([order.buyer_id for order in orders])
+    path = f"/plain/{orders[0].pk}/"
+
+    with measured() as cost, also_writing():
+        assert api.patch(path, {"buyer_id": orders[1].buyer_id}, format="json").status_code == 200
 
     assert [sql for sql in cost.to_b if "restapp_buyer" in sql] == []
     assert "fill" not in cost.commands

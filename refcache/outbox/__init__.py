@@ -1,0 +1,1 @@
+"""Writes from outside Django: triggers note them in an outbox, and the relay applies them."""

@@ -1,0 +1,1 @@
+"""What is known of database connections, and of the statements on them."""

@@ -14,7 +14,7 @@ RUN = $(PYTHON) -m tools.run
 DEV = $(RUN) dev --django "$(DJANGO)"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-full lint types docs bench clean
+.PHONY: help demo serve test test-full soak lint types docs bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test: ## Run the tests, with servers of their own: Redis, two PostgreSQL, MariaD
 
 test-full: ## Run the tests that take minutes as well
 	@REFCACHE_TEST_FULL=1 $(DEV) --servers -- python -m pytest $(PARALLEL) $(ARGS)
+
+soak: ## Read, write and kill at random for 20 s (ARGS="--seed 7 --seconds 60 --database mariadb")
+	@$(DEV) --servers -- python -m tests.soak $(ARGS)
 
 lint: ## Check style and format
 	@$(DEV) -- ruff check

@@ -10,12 +10,15 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+from django.db import connection
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.project import project
 from benchmarks.timing import Timing, measure
 
+LAG_GOAL = 0.020  # seconds, on an idle machine
+LOOK_GOAL = 2e-6  # seconds, on top of each SELECT
 GOAL = 2.0  # a warm get_many of 100 keys, in bare MGETs of the same values
 
 
@@ -29,6 +32,8 @@ def main() -> None:
         reads.make_rows()
         try:
             show(rounds, reads)
+            show_writes(rounds, import_module("benchmarks.writes"))
+            show_lag(max(rounds // 4, 1), import_module("benchmarks.relay_lag"))
         finally:
             reads.clear()
 
@@ -47,6 +52,36 @@ def show(rounds: int, reads: Any) -> None:
     console.print(table("What it is made of", measure([bare, *others, *reads.parts()], rounds)))
     console.print(table("1 warm key", measure(reads.single_cases(), rounds)))
     console.print(table("100 cold keys", measure(reads.cold_cases(), max(rounds // 10, 1))))
+
+
+def show_writes(rounds: int, writes: Any) -> None:
+    """Measure the look at each statement, and what a save costs."""
+    console = Console(width=100)
+    bare, looked = measure(writes.look_cases(), max(rounds // 10, 1))
+    look = (looked.fastest - bare.fastest) / writes.MANY
+    verdict = "met" if look < LOOK_GOAL else "not met"
+    console.print(
+        f"look at a SELECT: {look * 1e6:.2f} µs (goal: below {LOOK_GOAL * 1e6:.0f} µs: {verdict})\n"
+    )
+    console.print(table("1 row saved", measure(writes.save_cases(), max(rounds // 4, 1))))
+    writes.clear()
+
+
+def show_lag(rounds: int, relay_lag: Any) -> None:
+    """Measure and print how soon another program's commits are seen, where there is PostgreSQL."""
+    console = Console(width=100)
+    if connection.vendor != "postgresql":
+        console.print("The relay's lag is measured on PostgreSQL only.")
+        return
+    timing = relay_lag.measure_lag(rounds)
+    lag = timing.median
+    verdict = "met" if lag < LAG_GOAL else "not met"
+    console.print(
+        f"relay: lag from another program's commit to a read that has it, {rounds} commits: "
+        f"median {lag * 1000:.1f} ms, p99 {relay_lag.p99(timing) * 1000:.1f} ms "
+        f"(goal: median below {LAG_GOAL * 1000:.0f} ms: {verdict})",
+        soft_wrap=True,
+    )
 
 
 def table(title: str, timings: Sequence[Timing]) -> Table:

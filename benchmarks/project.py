@@ -27,7 +27,7 @@ def project() -> Iterator[None]:
     with Bed() as bed, ExitStack() as servers:
         redis_url = os.environ.get("REDIS_URL") or _start_redis(bed.folder, servers)
         settings.configure(
-            INSTALLED_APPS=["refcache", "benchmarks"],
+            INSTALLED_APPS=["refcache", "refcache.outbox", "benchmarks"],
             DATABASES={"default": _start_database(bed.folder, servers)},
             CACHES={
                 "default": {

@@ -232,16 +232,44 @@ _PARSERS = {"INSERT": _insert, "UPDATE": _update, "DELETE": _delete}
 def _matches(sql: str, condition: list[Piece]) -> Iterator[Match]:
     """What holds for every row that fulfils *condition*."""
     condition = unbracketed(condition)
-    if not condition:
-        return
-    depth = condition[0].depth
-    if any(p.depth == depth and p.text.upper() in _NOT_ONLY_AND for p in condition):
-        return
+    words = {p.text.upper() for p in condition if p.depth == condition[0].depth}
+    odd = words & _NOT_ONLY_AND
+    if odd == {"OR"} and "AND" not in words:
+        # So does Django spell tuples where a database has none.
+        groups = [_group(sql, part) for part in parts(condition, "OR")]
+        yield from _joined(groups)
+    elif not odd:
+        yield from _conjuncts(sql, condition)
+
+
+def _conjuncts(sql: str, condition: list[Piece]) -> Iterator[Match]:
     for part in parts(condition, "AND"):
         bare = unbracketed(part)
         match = _match(sql[bare[0].start : bare[-1].end], bare[0].parameters) if bare else None
         if match is not None:
             yield match
+
+
+def _group(sql: str, part: list[Piece]) -> Match | None:
+    """Of `a = %s AND b = %s`, and no more: a tuple."""
+    bare = unbracketed(part)
+    if any(p.depth == bare[0].depth and p.text.upper() in _NOT_ONLY_AND for p in bare):
+        return None
+    found = list(_conjuncts(sql, bare))
+    if not found or len(found) != len(list(parts(bare, "AND"))):
+        return None
+    if any(each.many != 1 or len(each.columns) != 1 for each in found):
+        return None
+    return Match(tuple(each.columns[0] for each in found), found[0].start, 1)
+
+
+def _joined(groups: list[Match | None]) -> Iterator[Match]:
+    """The tuples of *groups* as one condition, where all are of the same columns."""
+    first = groups[0]
+    if first is not None and all(
+        each is not None and each.columns == first.columns for each in groups
+    ):
+        yield first._replace(many=len(groups))
 
 
 def _match(text: str, start: int) -> Match | None:

@@ -183,17 +183,28 @@ class _Rows:
 
     def written(self, statement: Statement) -> Touched:
         """Of an UPDATE or DELETE: the rows, and the keys that they are to have."""
-        match = next((each for each in statement.matches if self._is_key(each)), None)
-        if match is None or match.many > conf().bulk_limit:
+        if not self.watched.has_key:
             raise Unknown
-        at = [match.columns.index(name) for name in self._table.primary]
-        size = len(match.columns)
-        starts = range(match.start, match.start + size * match.many, size)
-        keys = [self._key([self._params[start + offset] for offset in at]) for start in starts]
+        found = [self._key(values) for values in self._matched(statement.matches)]
+        keys = list(dict.fromkeys(found))
         texts = [key_text(key) for key in keys]
         if statement.verb is Verb.UPDATE:
             texts += self._moved((statement.places or ({},))[0], keys)
         return self.watched.touched(texts, keys)
+
+    def _matched(self, matches: Sequence[Match]) -> list[list[Any]]:
+        """The values of the primary key that the condition asks for."""
+        primary = self._table.primary
+        match = next((each for each in matches if sorted(each.columns) == sorted(primary)), None)
+        single = {m.columns[0]: m.start for m in matches if len(m.columns) == m.many == 1}
+        if match is None and single.keys() >= set(primary):
+            return [[self._params[single[name]] for name in primary]]
+        if match is None or match.many > conf().bulk_limit:
+            raise Unknown
+        at = [match.columns.index(name) for name in primary]
+        size = len(match.columns)
+        starts = range(match.start, match.start + size * match.many, size)
+        return [[self._params[start + offset] for offset in at] for start in starts]
 
     def inserted(self, statement: Statement) -> Touched:
         """Of an INSERT that changes no row: absences may be remembered."""
@@ -230,9 +241,6 @@ class _Rows:
             if not is_null(key):
                 texts.append(index_text(index.names, index.cast(key)))
         return texts
-
-    def _is_key(self, match: Match) -> bool:
-        return self.watched.has_key and sorted(match.columns) == sorted(self._table.primary)
 
     def _key(self, values: list[Any]) -> Key:
         """The key of the rows whose primary key equals *values*, for the database."""

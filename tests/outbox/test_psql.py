@@ -10,12 +10,11 @@ from threading import Event
 import pytest
 from django.db import connections
 
-from refcache import ReferenceCache
 from refcache.conf import conf
-from refcache.connections import Place, place_of
+from refcache.connections import place_of
 from refcache.outbox.models import Change
 from refcache.reference import Reference
-from refcache.tiers.redis_store import RedisStore
+from tests.integration.conftest import NewRegistry
 from tests.outbox.conftest import run_sql
 from tests.outbox.processes import LIMIT, relaying
 from tests.servers.process import START_LIMIT, wait_until
@@ -64,14 +63,10 @@ def psql() -> str:
 
 
 @pytest.fixture
-def customers(
-    scripts: None,  # noqa: ARG001 - they are loaded
-    watched: Callable[..., None],
-) -> Iterator[Reference]:
+def customers(new_registry: NewRegistry, watched: Callable[..., None]) -> Reference:
     """The reference that the relay's process has, too, with a row that is warm: 1, "old"."""
-    store, prefix = place_of(conf())
-    assert isinstance(store, RedisStore)
-    registry = ReferenceCache(Place(store, prefix))
+    new_registry.prefix = place_of(conf()).prefix  # that process's
+    registry = new_registry()
     registry.register("testapp.Customer", ["name"], name=NAME)
     registry[NAME].invalidate_all()
     watched(registry)
@@ -82,8 +77,7 @@ def customers(
     Change.objects.all().delete()
     assert registry[NAME].get_many([1])[1].name == "old"
     assert registry[NAME].lookup([1]).provenance(1).tier == "redis"
-    yield registry[NAME]
-    store.close()
+    return registry[NAME]
 
 
 @contextmanager

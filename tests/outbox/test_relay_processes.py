@@ -2,19 +2,18 @@
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import redis
 from django.db import connections
 
-from refcache import ReferenceCache
 from refcache.conf import conf
-from refcache.connections import Place, place_of
+from refcache.connections import place_of
 from refcache.outbox.models import Change
 from refcache.reference import Reference
-from refcache.tiers.redis_store import RedisStore
 from tests.conftest import PostgresServers
+from tests.integration.conftest import NewRegistry
 from tests.outbox.conftest import run_sql
 from tests.outbox.processes import LIMIT, RelayProcess, relaying
 from tests.servers.process import wait_until
@@ -32,20 +31,14 @@ def alias(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def customers(
-    alias: str,
-    scripts: None,  # noqa: ARG001 - they are loaded
-    watched: Callable[..., None],
-) -> Iterator[Reference]:
+def customers(alias: str, new_registry: NewRegistry, watched: Callable[..., None]) -> Reference:
     """The reference that the relay's process has, too; 2,000 rows, all named "old"."""
-    store, prefix = place_of(conf())
-    assert isinstance(store, RedisStore)
-    registry = ReferenceCache(Place(store, prefix))
+    new_registry.prefix = place_of(conf()).prefix  # that process's
+    registry = new_registry()
     registry.register("testapp.Customer", ["name"], name=f"on-{alias}", using=alias)
     registry[f"on-{alias}"].invalidate_all()
     watched(registry, alias)
-    yield registry[f"on-{alias}"]
-    store.close()
+    return registry[f"on-{alias}"]
 
 
 def make_rows(alias: str, number: int) -> list[int]:

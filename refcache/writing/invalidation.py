@@ -86,12 +86,11 @@ class Invalidation:
         """
         if not touched:
             return
-        merged = merge(touched)
         try:
-            self._release(token, merged)
+            self._release(token, touched)
         except StoreUnavailable as exc:
-            self.recovery.add(token, merged)
-            self._tell_failure("release", merged, exc)
+            self.recovery.add(token, touched)
+            self._tell_failure("release", merge(touched), exc)
 
     def apply(self, touched: Sequence[Touched]) -> None:
         """Drop what others have written, now.
@@ -99,7 +98,7 @@ class Invalidation:
         Raises:
             StoreUnavailable: The store cannot be told; nothing is remembered.
         """
-        self._release(self._terms.token(), merge(touched))
+        self._release(self._terms.token(), touched)
         for reference, _, keys in changes(touched):
             self._terms.emit(Changed(reference, keys, "relay"))
 
@@ -123,8 +122,9 @@ class Invalidation:
                 self.release(token, touched)
 
     def _release(self, token: bytes, touched: Sequence[Touched]) -> None:
-        run(release(merge(touched), token, self._terms, self._known), self._perform)
-        for each in touched:
+        merged = merge(touched)
+        run(release(merged, token, self._terms, self._known), self._perform)
+        for each in merged:
             self._terms.emit(Released(each.family.reference, len(each.texts)))
 
     def _mark(self, token: bytes, touched: Sequence[Touched]) -> bool:

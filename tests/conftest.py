@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import NamedTuple, NoReturn
 
 import hypothesis
@@ -130,6 +131,14 @@ def wanted_mariadb(request: pytest.FixtureRequest) -> None:
     """`mariadb_server`, if any of this run's tests names the alias."""
     if find_mariadb() and any(map(_wants_mariadb, request.session.items)):
         request.getfixturevalue("mariadb_server")
+
+
+@pytest.fixture(scope="session")
+def psql() -> Program:
+    """PostgreSQL's own client, which lies beside its server."""
+    server = find_postgres()
+    client = server and replace(server, path=server.path.with_name("psql"))
+    return client if client and client.path.exists() else _missing("psql")
 
 
 @pytest.fixture(scope="session")

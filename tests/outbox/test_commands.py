@@ -1,6 +1,5 @@
 """refcache_triggers and refcache_relay --once, and what a migration does to triggers."""
 
-import shutil
 import subprocess
 from collections.abc import Callable
 from io import StringIO
@@ -18,6 +17,7 @@ from tests.outbox.conftest import run_sql
 from tests.restapp.models import Gadget
 from tests.servers.process import START_LIMIT
 from tests.testapp.models import Customer
+from tools.servers import Program
 
 ALIASES = ["default", "sqlite", "mariadb"]
 pytestmark = pytest.mark.django_db(transaction=True, databases=ALIASES)
@@ -252,16 +252,14 @@ def checked() -> set[tuple[str, str]]:
 
 
 @pytest.mark.usefixtures("_default")
-def test_the_sql_can_be_run_by_psql() -> None:
-    psql = shutil.which("psql")
-    if psql is None:
-        pytest.skip("psql was not found")
+def test_the_sql_can_be_run_by_psql(psql: Program) -> None:
     settings = connections["default"].settings_dict
     url = f"postgresql://{settings['USER']}@127.0.0.1:{settings['PORT']}/{settings['NAME']}"
     text = run("refcache_triggers", "sql", "--no-notify")
 
     subprocess.run(
-        [psql, "-q", "-v", "ON_ERROR_STOP=1", url],
+        [psql.path, "-q", "-v", "ON_ERROR_STOP=1", url],
+        env=psql.environ(),
         input=text,
         text=True,
         check=True,

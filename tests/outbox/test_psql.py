@@ -1,6 +1,5 @@
 """A row that `psql` changes, while a relay runs: when others read it, and what they read then."""
 
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from tests.integration.conftest import NewRegistry
 from tests.outbox.conftest import run_sql
 from tests.outbox.processes import LIMIT, relaying
 from tests.servers.process import START_LIMIT, wait_until
+from tools.servers import Program
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -55,14 +55,6 @@ class Reader:
 
 
 @pytest.fixture
-def psql() -> str:
-    found = shutil.which("psql")
-    if found is None:
-        pytest.skip("psql was not found")
-    return found
-
-
-@pytest.fixture
 def customers(new_registry: NewRegistry, watched: Callable[..., None]) -> Reference:
     """The reference that the relay's process has, too, with a row that is warm: 1, "old"."""
     new_registry.prefix = place_of(conf()).prefix  # that process's
@@ -96,12 +88,13 @@ def reading(customers: Reference) -> Iterator[list[Reader]]:
         run.result()
 
 
-def tell(psql: str, sql: str) -> None:
+def tell(psql: Program, sql: str) -> None:
     """Have psql run it; it is committed when this returns."""
     settings = connections["default"].settings_dict
     url = f"postgresql://{settings['USER']}@127.0.0.1:{settings['PORT']}/{settings['NAME']}"
     subprocess.run(
-        [psql, "-q", "--no-psqlrc", "-v", "ON_ERROR_STOP=1", url],
+        [psql.path, "-q", "--no-psqlrc", "-v", "ON_ERROR_STOP=1", url],
+        env=psql.environ(),
         input=sql,
         text=True,
         check=True,
@@ -110,7 +103,7 @@ def tell(psql: str, sql: str) -> None:
 
 
 def test_what_psql_commits_is_read_after_the_lag_and_the_old_value_never_again(
-    psql: str, customers: Reference
+    psql: Program, customers: Reference
 ) -> None:
     with relaying("default"), reading(customers) as readers:
         for name in ("one", "two", "three"):
@@ -124,7 +117,7 @@ def test_what_psql_commits_is_read_after_the_lag_and_the_old_value_never_again(
     assert customers.lookup([1]).provenance(1).tier == "redis"  # It is stored again.
 
 
-def test_what_psql_rolls_back_is_never_read(psql: str, customers: Reference) -> None:
+def test_what_psql_rolls_back_is_never_read(psql: Program, customers: Reference) -> None:
     with relaying("default"), reading(customers) as readers:
         tell(psql, "BEGIN; UPDATE testapp_customer SET name = 'never'; ROLLBACK;")
         tell(psql, "DELETE FROM testapp_customer WHERE id = 1;")

@@ -6,7 +6,7 @@ from typing import Any
 from django.db import connections, transaction
 
 from tests.integration.every_write.models import Owner, Pet
-from tests.integration.every_write.scenes import Scene, Writer, ann_and_bob
+from tests.integration.every_write.scenes import UNUSED_KEY, Scene, Writer, ann_and_bob
 from tests.outbox.conftest import run_sql
 
 UPDATE = "UPDATE testapp_customer SET name = 'Anna' WHERE name = 'Ann'"
@@ -133,9 +133,9 @@ def copied(writer: Writer) -> Scene:
             connections[writer.alias].cursor() as cursor,
             cursor.copy("COPY testapp_customer (id, name, tier, is_active) FROM STDIN") as copy,
         ):
-            copy.write_row((1000, "New", "basic", True))
+            copy.write_row((UNUSED_KEY, "New", "basic", True))
 
-    return Scene("customer", 1000, None, "New", write, bob.pk)
+    return Scene("customer", UNUSED_KEY, None, "New", write, bob.pk)
 
 
 @renaming
@@ -174,7 +174,7 @@ def other_replaces(writer: Writer) -> Scene:
         run_sql(
             writer.alias,
             "REPLACE INTO testapp_customer (id, name, tier, email, is_active) "
-            "VALUES (1000, 'New', 'basic', 'ann@x.org', TRUE)",
+            "VALUES (1000000000, 'New', 'basic', 'ann@x.org', TRUE)",
         )
 
     return Scene("customer", ann.pk, "Ann", None, write, bob.pk)

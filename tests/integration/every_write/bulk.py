@@ -11,7 +11,7 @@ from django.test import override_settings
 
 from tests.integration.every_write.models import Club
 from tests.integration.every_write.saves import employees, members
-from tests.integration.every_write.scenes import Scene, Writer, ann_and_bob
+from tests.integration.every_write.scenes import UNUSED_KEY, Scene, Writer, ann_and_bob
 from tests.testapp.models import Company, Currency, Customer, Device
 
 ANN = "5f0c1d52-1f0b-4c57-8f3c-0d6a8f3f6b11"
@@ -86,9 +86,9 @@ def bulk_create(writer: Writer) -> Scene:
     bob = ann_and_bob()[1]
 
     def write() -> None:
-        writer.rows(Customer).bulk_create([Customer(pk=1000, name="New")])
+        writer.rows(Customer).bulk_create([Customer(pk=UNUSED_KEY, name="New")])
 
-    return Scene("customer", 1000, None, "New", write, bob.pk)
+    return Scene("customer", UNUSED_KEY, None, "New", write, bob.pk)
 
 
 def bulk_create_numbered(writer: Writer) -> Scene:
@@ -117,10 +117,10 @@ def ignore_conflicts(writer: Writer) -> Scene:
     ann, bob = ann_and_bob()
 
     def write() -> None:
-        rows = [Customer(pk=pk, name="New") for pk in (ann.pk, 1000)]
+        rows = [Customer(pk=pk, name="New") for pk in (ann.pk, UNUSED_KEY)]
         writer.rows(Customer).bulk_create(rows, ignore_conflicts=True)
 
-    return Scene("customer", 1000, None, "New", write, bob.pk)
+    return Scene("customer", UNUSED_KEY, None, "New", write, bob.pk)
 
 
 def bulk_update(writer: Writer) -> Scene:

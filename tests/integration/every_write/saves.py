@@ -8,7 +8,7 @@ from django.core import serializers
 from django.core.management import call_command
 
 from tests.integration.every_write.models import Club, Hobby, Member, Owner, Pet
-from tests.integration.every_write.scenes import Scene, Writer, ann_and_bob
+from tests.integration.every_write.scenes import UNUSED_KEY, Scene, Writer, ann_and_bob
 from tests.testapp.models import Cafe, Company, Customer, Meter, Place, Shelf, VipCustomer
 
 
@@ -53,9 +53,9 @@ def create(_: Writer) -> Scene:
     bob = ann_and_bob()[1]
 
     def write() -> None:
-        Customer.objects.create(pk=1000, name="New")
+        Customer.objects.create(pk=UNUSED_KEY, name="New")
 
-    return Scene("customer", 1000, None, "New", write, bob.pk)
+    return Scene("customer", UNUSED_KEY, None, "New", write, bob.pk)
 
 
 def create_numbered(_: Writer) -> Scene:

@@ -6,7 +6,7 @@ from django.core.management import call_command
 from django.db import connections
 
 from tests.integration.every_write.models import Owner, Pet
-from tests.integration.every_write.scenes import Scene, Writer, ann_and_bob
+from tests.integration.every_write.scenes import UNUSED_KEY, Scene, Writer, ann_and_bob
 from tests.testapp.models import Customer
 
 VALUES = "(id, name, tier, is_active) VALUES"
@@ -41,7 +41,9 @@ delete_by_parameter = executing(
 update = executing("UPDATE testapp_customer SET name = 'Anna' WHERE id = {ann}", "Anna")
 delete = executing("DELETE FROM testapp_customer WHERE name = 'Ann'", None)
 insert = executing(
-    f"INSERT INTO testapp_customer {VALUES} (1000, 'New', 'basic', true)", "New", key=1000
+    f"INSERT INTO testapp_customer {VALUES} ({UNUSED_KEY}, 'New', 'basic', true)",
+    "New",
+    key=UNUSED_KEY,
 )
 replace = executing(
     f"REPLACE INTO testapp_customer {VALUES} ({{ann}}, 'Anna', 'basic', true)", "Anna"
@@ -80,10 +82,10 @@ def insert_by_parameter(writer: Writer) -> Scene:
     def write() -> None:
         writer.execute(
             "INSERT INTO testapp_customer (id, name, tier, is_active) VALUES (%s, %s, %s, %s)",
-            [1000, "New", "basic", True],
+            [UNUSED_KEY, "New", "basic", True],
         )
 
-    return Scene("customer", 1000, None, "New", write, bob.pk)
+    return Scene("customer", UNUSED_KEY, None, "New", write, bob.pk)
 
 
 def several(writer: Writer) -> Scene:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     )
     from refcache.core.snapshots import Snapshot
     from refcache.core.staleness import Staleness
-    from refcache.lookup import Lookup
+    from refcache.lookup import Lookup, Provenance
     from refcache.querysets import ReferenceManager, ReferenceQuerySet
     from refcache.registry import ReferenceCache, references
     from refcache.signals import reference_changed
@@ -27,6 +27,7 @@ _PLACES = {
     "InvalidReference": "refcache.core.exceptions",
     "InvalidationError": "refcache.core.exceptions",
     "Lookup": "refcache.lookup",
+    "Provenance": "refcache.lookup",
     "MissingRows": "refcache.core.exceptions",
     "PerRowLookup": "refcache.core.exceptions",
     "RefcacheError": "refcache.core.exceptions",
@@ -48,6 +49,7 @@ __all__ = [
     "Lookup",
     "MissingRows",
     "PerRowLookup",
+    "Provenance",
     "RefcacheError",
     "ReferenceCache",
     "ReferenceManager",

@@ -134,6 +134,8 @@ def _value(
     key = key_of(row, attachment.key)
     if is_null(key):
         return None
-    # A key that cannot be one is missing, too.
     found = lookup.get(key)
-    return placeholder(attachment.reference, key) if found is None else found
+    if found is not None or lookup.has_failed(key):  # Which was to be left out.
+        return found
+    # A key that cannot be one is missing, too.
+    return placeholder(attachment.reference, key)

@@ -13,6 +13,8 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 - Django's
 from django.core.exceptions import ImproperlyConfigured
 
+from refcache import server_checks  # noqa: F401 - registers its own
+from refcache.alias_options import shared_pools, unused_options
 from refcache.conf import conf
 from refcache.connections import key_prefix, place_of
 from refcache.core.exceptions import InvalidReference, NotBuiltYet, ReservedName
@@ -24,7 +26,7 @@ from refcache.registry import references
 def check_settings(**_: Any) -> list[CheckMessage]:
     """E001: `REFCACHE` is not what it may be."""
     try:
-        conf()
+        conf().refresh_elsewhere  # noqa: B018 - which nobody else imports before it is needed
     except ImproperlyConfigured as exc:
         return [Error(str(exc), id="refcache.E001")]
     return []
@@ -61,6 +63,18 @@ def check_cache(**_: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+@register(Tags.caches)
+def check_options(**_: Any) -> list[CheckMessage]:
+    """W004: options of the alias do not do what they seem to."""
+    if check_settings() or any(each.is_serious() for each in check_cache()):
+        return []
+    alias = conf().cache
+    return [
+        Warning(message, hint=hint, id="refcache.W004")
+        for message, hint in (*unused_options(alias), *shared_pools(alias))
+    ]
 
 
 @register(Tags.models)

@@ -27,7 +27,9 @@ from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
 
 from refcache.conf import Conf
-from refcache.reading.backend import Store
+from refcache.core.events import Event
+from refcache.core.stores import Store
+from refcache.tiers.incarnation import Incarnations, log_change
 from refcache.tiers.memory import MemoryStore
 from refcache.tiers.null import NullStore
 from refcache.tiers.redis_store import RedisStore
@@ -35,6 +37,12 @@ from refcache.tiers.redis_store import RedisStore
 # A connection that died while it was idle is opened anew, once; a server that is silent is not
 # asked twice, so that the timeout bounds the call.
 RETRIES = 1
+
+# redis-py's client-side cache hears of a mark only after the writer has gone on.
+CLIENT_CACHES = ("cache", "cache_config")
+
+# What redis-py raises where it is given options that it cannot use.
+UNUSABLE = (TypeError, ValueError, AttributeError, ImportError, redis.RedisError)
 
 ASYNC_CONNECTIONS: dict[type, type[AbstractConnection]] = {
     redis.Connection: redis.asyncio.Connection,
@@ -71,11 +79,16 @@ class Place(NamedTuple):
     prefix: bytes
 
 
-def place_of(conf: Conf) -> Place:
+def place_of(conf: Conf, emit: Callable[[Event], None] = log_change) -> Place:
     """The store that `REFCACHE["CACHE"]` names. No connection is opened.
 
+    Args:
+        conf: The settings.
+        emit: Is told of `ServerChanged`.
+
     Raises:
-        ImproperlyConfigured: The alias is no Redis, or its keys cannot be built by a prefix.
+        ImproperlyConfigured: The alias is no Redis, its keys cannot be built by a prefix, or its
+            connections do not take its options.
     """
     cache = caches[conf.cache]
     prefix = key_prefix(conf.cache)
@@ -84,8 +97,44 @@ def place_of(conf: Conf) -> Place:
     if isinstance(cache, LocMemCache):
         return Place(MemoryStore(), prefix)
     _check_backend(conf.cache, cache)
+    return Place(_redis_store(conf, Incarnations(emit)), prefix)
+
+
+def _redis_store(conf: Conf, incarnations: Incarnations) -> RedisStore:
     pool = _own_pool(conf.cache, conf)
-    return Place(RedisStore(redis.Redis(connection_pool=pool), _async_client(pool, conf)), prefix)
+    make_async_pool = _async_pool(pool, conf, incarnations)
+    _greet_by(pool, incarnations)
+    _check_options(conf.cache, lambda: pool.connection_class(**pool.connection_kwargs))
+    client = redis.Redis(connection_pool=pool)
+    if make_async_pool is None:
+        return RedisStore(client, incarnations=incarnations)
+    _check_options(conf.cache, lambda: make_async_pool().make_connection())  # type: ignore[no-untyped-call]  # theirs
+    return RedisStore(
+        client,
+        lambda: redis.asyncio.Redis(connection_pool=make_async_pool()),
+        incarnations=incarnations,
+        limit=conf.connect_timeout + 2 * conf.timeout,  # to connect, to be greeted, to be answered
+    )
+
+
+def _greet_by(pool: redis.ConnectionPool, incarnations: Incarnations) -> None:
+    own = pool.connection_kwargs.get("redis_connect_func")
+    pool.connection_kwargs["redis_connect_func"] = incarnations.greeting(own)
+
+
+def _check_options(alias: str, connect: Callable[[], object]) -> None:
+    """Make a connection as the pool will, which does not open it.
+
+    Raises:
+        ImproperlyConfigured: It cannot be made.
+    """
+    try:
+        connect()
+    except UNUSABLE as exc:
+        raise ImproperlyConfigured(
+            f"CACHES[{alias!r}] has an option that its connections do not take: look at the query "
+            f"of its LOCATION, and at CONNECTION_POOL_KWARGS in its OPTIONS ({exc})."
+        ) from exc
 
 
 def key_prefix(alias: str) -> bytes:
@@ -109,8 +158,9 @@ def _own_pool(alias: str, conf: Conf) -> redis.ConnectionPool:
     configured: dict[str, Any] = settings.CACHES[alias]
     options: dict[str, Any] = dict(configured.get("OPTIONS", {}))
     timeouts = {"socket_timeout": conf.timeout, "socket_connect_timeout": conf.connect_timeout}
+    own = options.get("CONNECTION_POOL_KWARGS", {})
     options["CONNECTION_POOL_KWARGS"] = {
-        **options.get("CONNECTION_POOL_KWARGS", {}),
+        **{name: value for name, value in own.items() if name not in CLIENT_CACHES},
         "max_connections": conf.max_connections,
     }
     options["SENTINEL_KWARGS"] = {**timeouts, **options.get("SENTINEL_KWARGS", {})}
@@ -122,7 +172,7 @@ def _own_pool(alias: str, conf: Conf) -> redis.ConnectionPool:
         pool: redis.ConnectionPool = factory.get_connection_pool(
             factory.make_connection_params(addresses[0])
         )
-    except (ImportError, ValueError) as exc:
+    except UNUSABLE as exc:
         raise ImproperlyConfigured(f"CACHES[{alias!r}] cannot be connected to: {exc}") from exc
     _have_own_way(pool, conf, timeouts)
     return pool
@@ -151,13 +201,16 @@ def _check_backend(alias: str, cache: BaseCache) -> None:
         )
 
 
-def _async_client(
-    pool: redis.ConnectionPool, conf: Conf
-) -> Callable[[], redis.asyncio.Redis] | None:
-    """Makes a client for the running loop, configured as *pool*.
+def _async_pool(
+    pool: redis.ConnectionPool, conf: Conf, incarnations: Incarnations
+) -> Callable[[], redis.asyncio.ConnectionPool] | None:
+    """Makes a pool for the running loop, configured as *pool*.
 
-    None where asyncio has no such connection class, as for one of the project's own.
+    None where asyncio has no such connection class, as for one of the project's own, or where the
+    project greets servers in a way of its own, which awaits nothing.
     """
+    if "redis_connect_func" in pool.connection_kwargs:
+        return None
     connection_class = ASYNC_CONNECTIONS.get(pool.connection_class)
     make_pool: Callable[..., redis.asyncio.ConnectionPool]
     if isinstance(pool, SentinelConnectionPool):
@@ -173,7 +226,8 @@ def _async_client(
     }
     kwargs["max_connections"] = conf.max_connections
     kwargs["retry"] = AsyncRetry(NoBackoff(), RETRIES, (redis.ConnectionError,))
-    return lambda: redis.asyncio.Redis(connection_pool=make_pool(**kwargs))
+    kwargs["redis_connect_func"] = incarnations.agreet
+    return partial(make_pool, **kwargs)
 
 
 def _async_sentinel_pool(pool: SentinelConnectionPool, **kwargs: Any) -> AsyncSentinelPool:

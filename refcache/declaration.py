@@ -3,14 +3,21 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal, get_args
+
+from django.conf import settings
 
 from refcache.conf import conf
 from refcache.core.exceptions import InvalidReference, NotBuiltYet
 from refcache.core.keys import NAME
-from refcache.core.staleness import Staleness, seconds
+from refcache.core.staleness import Policy, Staleness, seconds
 
 PRIMARY = ("pk",)
+
+Instead = Literal["omit", "placeholder", "raise"]
+"""What a caller gets in the place of a row that is missing, or that nobody could read."""
+
+INSTEAD = get_args(Instead)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,21 @@ class Declaration:
     version: int = 1
     strict: bool | None = None
     watch_sql: bool = True
+    on_error: Instead = "raise"
+    soft_timeout: float | None = None
+    load_timeout: float | None = None
+    fill_from: str | None = None
+    grace: float = 0.0
+
+    @property
+    def policy(self) -> Policy:
+        """What its reads accept, unless they say otherwise."""
+        return Policy(
+            round(1000 * seconds(self.staleness.while_revalidate, "while_revalidate")),
+            round(1000 * seconds(self.staleness.if_error, "if_error")),
+            conf().soft_timeout if self.soft_timeout is None else self.soft_timeout,
+            conf().load_timeout if self.load_timeout is None else self.load_timeout,
+        )
 
     @property
     def is_by_primary_key(self) -> bool:
@@ -56,6 +78,9 @@ def declare(
     ttl: float | timedelta,
     negative_ttl: float | timedelta,
     local_ttl: float | timedelta,
+    grace: float | timedelta = 0.0,
+    soft_timeout: float | timedelta | None = None,
+    load_timeout: float | timedelta | None = None,
     **rest: Any,
 ) -> Declaration:
     """A declaration out of what a caller may write; of *rest*, None means the default.
@@ -69,10 +94,22 @@ def declare(
         ttl=seconds(ttl, "ttl"),
         negative_ttl=seconds(negative_ttl, "negative_ttl"),
         local_ttl=seconds(local_ttl, "local_ttl"),
+        grace=seconds(grace, "grace"),
+        soft_timeout=_limit("soft_timeout", soft_timeout),
+        load_timeout=_limit("load_timeout", load_timeout),
         **{name: value for name, value in rest.items() if value is not None},
     )
     _check(declaration)
     return declaration
+
+
+def _limit(parameter: str, value: float | timedelta | None) -> float | None:
+    if value is None:
+        return None
+    limit = seconds(value, parameter)
+    if limit == 0:
+        raise InvalidReference(f"{parameter}=0: give seconds > 0, or None for no limit.")
+    return limit
 
 
 def _names(parameter: str, value: Any) -> tuple[str, ...]:
@@ -111,6 +148,7 @@ def _check(declaration: Declaration) -> None:
         )
     _check_flags(declaration)
     _check_foreign(declaration)
+    _check_replica(declaration)
 
 
 def _check_flags(declaration: Declaration) -> None:
@@ -120,6 +158,26 @@ def _check_flags(declaration: Declaration) -> None:
             raise InvalidReference(
                 f"Reference {declaration.name!r} has {name}={value!r}: give True or False."
             )
+
+
+def _check_replica(declaration: Declaration) -> None:
+    if declaration.on_error not in INSTEAD:
+        raise InvalidReference(
+            f"Reference {declaration.name!r} has on_error={declaration.on_error!r}: give one of "
+            f"{', '.join(INSTEAD)}."
+        )
+    if declaration.fill_from is not None and declaration.fill_from not in settings.DATABASES:
+        known = ", ".join(settings.DATABASES)
+        raise InvalidReference(
+            f"Reference {declaration.name!r} has fill_from={declaration.fill_from!r}, which is no "
+            f"alias of DATABASES (known: {known})."
+        )
+    # A grace alone is what the deployment before needs: its writes are to leave tombstones.
+    if declaration.fill_from is not None and not declaration.grace:
+        raise InvalidReference(
+            f"Reference {declaration.name!r} has fill_from={declaration.fill_from!r} without a "
+            "grace: give one that is longer than the replica ever lags, as in grace=10."
+        )
 
 
 def _check_foreign(declaration: Declaration) -> None:

@@ -4,13 +4,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from refcache.core.composition import Gathered
 from refcache.core.exceptions import InvalidKey
 from refcache.core.keys import Key
+from refcache.core.reasons import GRAVITY, STALE, Tier, Trace
 from refcache.core.snapshots import Snapshot
-from refcache.core.sources import ABSENT
+from refcache.core.sources import ABSENT, FAILED
+from refcache.reading.answers import Answer, Overrides, snapshots
+from refcache.reading.planning import Plan
 
-Tier = Literal["redis", "database"]
+TIERS = list(Tier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +20,22 @@ class Provenance:
     """Where an answer came from.
 
     Args:
-        tier: `database` where any part of it was loaded for this read.
-        age: Seconds since its oldest part was loaded; 0.0 for one that this read loaded.
-        stale: Whether it was past its TTL, and served under the declared tolerance.
+        tier: `redis`; `local` where any part of it is a copy in this process; `database` where any
+            part was loaded for this read.
+        age: Seconds since its oldest part was loaded, or last known to be current; 0.0 where all
+            of it was loaded for this read.
+        stale: Whether it may be older than what the database holds, as the declaration allows.
         absent: Whether there is no such row.
+        why: Why it is not simply a fresh value from Redis; `fresh` where it is.
+        failed: Whether nobody could say what the row is, or whether there is one.
     """
 
-    tier: Tier
+    tier: Literal["redis", "local", "database"]
     age: float
     stale: bool
     absent: bool
+    why: str
+    failed: bool = False
 
 
 class Lookup(Mapping[Key, Snapshot]):
@@ -41,12 +49,12 @@ class Lookup(Mapping[Key, Snapshot]):
         self,
         snapshots: Mapping[Key, Snapshot],
         errors: Mapping[object, InvalidKey],
-        gathered: Gathered,
+        answer: Answer,
         cast: Callable[[object], Key],
     ) -> None:
         self.errors = dict(errors)
         self._snapshots = snapshots
-        self._gathered = gathered
+        self._answer = answer
         self._cast = cast
 
     def __getitem__(self, key: object) -> Snapshot:
@@ -64,6 +72,13 @@ class Lookup(Mapping[Key, Snapshot]):
     def __repr__(self) -> str:
         return f"Lookup({dict(self._snapshots)!r})"
 
+    def has_failed(self, key: object) -> bool:
+        """Whether nobody could say what the row of *key* is, or whether there is one."""
+        try:
+            return self._cast(key) in self._answer.failed
+        except InvalidKey:
+            return False
+
     def provenance(self, key: object) -> Provenance:
         """Where the answer for *key* came from.
 
@@ -72,13 +87,36 @@ class Lookup(Mapping[Key, Snapshot]):
         """
         try:
             cast = self._cast(key)
-            row = self._gathered.rows[cast]
+            row = self._answer.gathered.rows[cast]
         except (InvalidKey, KeyError):
             raise KeyError(key) from None
-        trace = self._gathered.trace(cast)
-        return Provenance(
-            tier="database" if trace.is_loaded else "redis",
-            age=0.0 if trace.is_loaded else trace.age_ms / 1000,
-            stale=False,
-            absent=row is ABSENT,
-        )
+        traces = list(self._answer.gathered.traces(cast))
+        if row is FAILED or cast in self._answer.failed or not traces:
+            return _FAILED
+        return _provenance(traces, is_absent=row is ABSENT)
+
+    def provenances(self) -> dict[Key, Provenance]:
+        """The same for every key that was asked for, in order."""
+        return {key: self.provenance(key) for key in self._answer.keys.cast}
+
+
+_FAILED = Provenance("database", 0.0, stale=False, absent=False, why="load failed", failed=True)
+
+
+def _provenance(traces: list[Trace], *, is_absent: bool) -> Provenance:
+    """That of an answer whose parts have *traces*: the farthest tier, the gravest reason."""
+    why = max((trace.why for trace in traces), key=GRAVITY.__getitem__)
+    tier = max((trace.tier for trace in traces), key=TIERS.index)
+    is_copy = any(trace.tier is Tier.LOCAL for trace in traces)
+    return Provenance(
+        tier=tier.value,
+        age=max(trace.age_ms for trace in traces) / 1000,
+        stale=is_copy or any(trace.why in STALE for trace in traces),
+        absent=is_absent,
+        why=str(why),
+    )
+
+
+def as_lookup(plan: Plan, found: Answer, overrides: Overrides) -> Lookup:
+    by_key = snapshots(plan, found, overrides)
+    return Lookup(by_key, found.keys.errors, found, plan.cast)

@@ -1,22 +1,23 @@
 """One declared lookup, as callers use it."""
 
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import Protocol, TypeVar
 
 from asgiref.sync import sync_to_async
 
 from refcache.core.batches import in_batches
-from refcache.core.composition import resolve
+from refcache.core.composition import Wanted, resolve
 from refcache.core.exceptions import InvalidKey
 from refcache.core.keys import Key
 from refcache.core.pages import Mode
 from refcache.core.snapshots import Snapshot
 from refcache.core.terms import Steps, Terms
 from refcache.core.writes import Touched
-from refcache.lookup import Lookup
+from refcache.declaration import Instead
+from refcache.lookup import Lookup, as_lookup
 from refcache.reading.answers import (
-    Answer,
-    OnMissing,
+    Overrides,
     answers,
     cast_keys,
     is_null,
@@ -84,45 +85,93 @@ class Reference:
         """How many rows count, by a query."""
         return count_rows(self.plan)
 
-    def get(self, key: object, *, on_missing: OnMissing = "omit") -> Snapshot | None:
+    def get(
+        self,
+        key: object,
+        *,
+        on_missing: Instead = "omit",
+        on_error: Instead | None = None,
+        max_stale: float | timedelta | None = None,
+    ) -> Snapshot | None:
         """The snapshot of *key*, or None where there is no such row, or *key* is None.
+
+        Args:
+            key: Of the reference.
+            on_missing: What a missing row gives.
+            on_error: What a row gives that could not be read; None: as declared.
+            max_stale: How many seconds past its TTL a value may be; None: as declared. It can
+                only shorten what is declared; 0 takes fresh values alone.
 
         Raises:
             InvalidKey: *key* cannot be one of this reference.
             MissingRows: There is no such row and *on_missing* is "raise".
             ReferenceUnavailable: Neither cache nor database could answer.
         """
-        return self._registry.run(self._one(key, on_missing))
+        return self._registry.run(self._one(key, Overrides(on_missing, on_error, max_stale)))
 
-    async def aget(self, key: object, *, on_missing: OnMissing = "omit") -> Snapshot | None:
-        return await self._registry.arun(self._one(key, on_missing))
+    async def aget(
+        self,
+        key: object,
+        *,
+        on_missing: Instead = "omit",
+        on_error: Instead | None = None,
+        max_stale: float | timedelta | None = None,
+    ) -> Snapshot | None:
+        return await self._registry.arun(self._one(key, Overrides(on_missing, on_error, max_stale)))
 
     def get_many(
-        self, keys: Iterable[object], *, on_missing: OnMissing = "omit"
+        self,
+        keys: Iterable[object],
+        *,
+        on_missing: Instead = "omit",
+        on_error: Instead | None = None,
+        max_stale: float | timedelta | None = None,
     ) -> dict[Key, Snapshot]:
         """Snapshots by key, in the order asked for; absent keys are left out, as `in_bulk` does.
 
-        Keys come back cast: `"7"` as `7`. Nulls, and keys that cannot be one, are left out.
+        Keys come back cast: `"7"` as `7`. Nulls, and keys that cannot be one, are left out. For
+        the rest see `get`.
 
         Raises:
             MissingRows: A row is missing and *on_missing* is "raise".
-            ReferenceUnavailable: Neither cache nor database could answer.
+            ReferenceUnavailable: Neither cache nor database could answer for some keys.
         """
-        return self._registry.run(self._many(keys, on_missing))
+        return self._registry.run(self._many(keys, Overrides(on_missing, on_error, max_stale)))
 
     async def aget_many(
-        self, keys: Iterable[object], *, on_missing: OnMissing = "omit"
+        self,
+        keys: Iterable[object],
+        *,
+        on_missing: Instead = "omit",
+        on_error: Instead | None = None,
+        max_stale: float | timedelta | None = None,
     ) -> dict[Key, Snapshot]:
-        return await self._registry.arun(self._many(keys, on_missing))
+        return await self._registry.arun(
+            self._many(keys, Overrides(on_missing, on_error, max_stale))
+        )
 
-    def lookup(self, keys: Iterable[object], *, on_missing: OnMissing = "placeholder") -> Lookup:
+    def lookup(
+        self,
+        keys: Iterable[object],
+        *,
+        on_missing: Instead = "placeholder",
+        on_error: Instead | None = None,
+        max_stale: float | timedelta | None = None,
+    ) -> Lookup:
         """As `get_many`, with placeholders for missing rows, and each answer's provenance."""
-        return self._registry.run(self._lookup(keys, on_missing))
+        return self._registry.run(self._lookup(keys, Overrides(on_missing, on_error, max_stale)))
 
     async def alookup(
-        self, keys: Iterable[object], *, on_missing: OnMissing = "placeholder"
+        self,
+        keys: Iterable[object],
+        *,
+        on_missing: Instead = "placeholder",
+        on_error: Instead | None = None,
+        max_stale: float | timedelta | None = None,
     ) -> Lookup:
-        return await self._registry.arun(self._lookup(keys, on_missing))
+        return await self._registry.arun(
+            self._lookup(keys, Overrides(on_missing, on_error, max_stale))
+        )
 
     def placeholder(self, key: Key) -> Snapshot:
         """What stands for a row that is missing: falsy, as declared by `missing`."""
@@ -145,7 +194,7 @@ class Reference:
         # Other rows are part of it: those that the store believes in, and those of the database.
         touched: list[Touched] = []
         for mode in (Mode.TRUST, Mode.RELOAD):
-            steps = resolve([(plan.node, cast)], self._registry.terms, mode)
+            steps = resolve([Wanted(plan.node, cast)], self._registry.terms, mode)
             touched += touched_by_read(self._registry.run(steps)[0])
         self._invalidate(touched)
 
@@ -157,7 +206,12 @@ class Reference:
 
         In O(1), by a new epoch for each.
         """
-        self._invalidate([Touched(family, (), whole=True) for family in self.plan.node.families()])
+        self._invalidate(
+            [
+                Touched(source.family, (), whole=True, grace=source.grace)
+                for source in self.plan.node.sources()
+            ]
+        )
 
     async def ainvalidate_all(self) -> None:
         await sync_to_async(self.invalidate_all)()
@@ -193,28 +247,18 @@ class Reference:
         told = [each._replace(is_strict=is_strict, cause="invalidate") for each in touched]
         self._registry.invalidation.invalidate(self.alias, told)
 
-    def _one(self, key: object, on_missing: OnMissing) -> Steps[Snapshot | None]:
-        plan = self.plan
-        found = yield from self._answer(plan, [key])
-        if found.keys.errors:
-            raise next(iter(found.keys.errors.values()))
-        return next(iter(snapshots(plan, found, on_missing).values()), None)
+    def _one(self, key: object, overrides: Overrides) -> Steps[Snapshot | None]:
+        found = yield from self._lookup([key], overrides)
+        if found.errors:
+            raise next(iter(found.errors.values()))
+        return next(iter(found.values()), None)
 
-    def _many(self, keys: Iterable[object], on_missing: OnMissing) -> Steps[dict[Key, Snapshot]]:
-        plan = self.plan
-        found = yield from self._answer(plan, keys)
-        return snapshots(plan, found, on_missing)
+    def _many(self, keys: Iterable[object], overrides: Overrides) -> Steps[dict[Key, Snapshot]]:
+        plan, terms = self.plan, self._registry.terms
+        found = yield from answers([(plan, keys)], terms, max_stale=overrides.max_stale)
+        return snapshots(plan, found[0], overrides)
 
-    def _lookup(self, keys: Iterable[object], on_missing: OnMissing) -> Steps[Lookup]:
-        plan = self.plan
-        found = yield from self._answer(plan, keys)
-        return as_lookup(plan, found, on_missing)
-
-    def _answer(self, plan: Plan, keys: Iterable[object]) -> Steps[Answer]:
-        found = yield from answers([(plan, keys)], self._registry.terms)
-        return found[0]
-
-
-def as_lookup(plan: Plan, found: Answer, on_missing: OnMissing) -> Lookup:
-    by_key = snapshots(plan, found, on_missing)
-    return Lookup(by_key, found.keys.errors, found.gathered, plan.cast)
+    def _lookup(self, keys: Iterable[object], overrides: Overrides) -> Steps[Lookup]:
+        plan, terms = self.plan, self._registry.terms
+        found = yield from answers([(plan, keys)], terms, max_stale=overrides.max_stale)
+        return as_lookup(plan, found[0], overrides)

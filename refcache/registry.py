@@ -1,6 +1,5 @@
 """The registry: all references of a project, and what they share. Global state lives here."""
 
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -9,7 +8,6 @@ from typing import Any, TypeVar
 from asgiref.sync import sync_to_async
 from django.apps import apps
 from django.core.signals import setting_changed
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.db.models import Model
 
@@ -17,18 +15,21 @@ from refcache.attaching import attached, attachments, keys_by_reference
 from refcache.connections import Place
 from refcache.core.drivers import arun, run
 from refcache.core.events import Event, EventCounts, Observer, Observers, log_troubles
-from refcache.core.exceptions import InvalidReference, UnknownReference
+from refcache.core.exceptions import InvalidReference
 from refcache.core.snapshots import Snapshot
 from refcache.core.staleness import Staleness
 from refcache.core.terms import Steps, Terms
-from refcache.declaration import Declaration, declare
-from refcache.lookup import Lookup
-from refcache.reading.answers import OnMissing, answers
+from refcache.declaration import Declaration, Instead, declare
+from refcache.declared import Declared
+from refcache.lookup import Lookup, as_lookup
+from refcache.processes import after_fork
+from refcache.reading.answers import Overrides, answers
 from refcache.reading.models import find_model
 from refcache.reading.paths import branch
-from refcache.reading.planning import Plan, Plans, check_alias, plan_all
-from refcache.reference import Reference, as_lookup
-from refcache.runtime import Runtime, make_runtime
+from refcache.reading.planning import Plan
+from refcache.reading.warming import renewing
+from refcache.reference import Reference
+from refcache.runtime import Running, Runtime
 from refcache.signals import tell_change
 from refcache.writing.hooks import Hooks
 from refcache.writing.invalidation import Invalidation
@@ -36,6 +37,7 @@ from refcache.writing.recovery import Recovery
 from refcache.writing.tables import Table
 
 T = TypeVar("T")
+Asked = tuple[Plan, Iterable[object]]
 PLANNED_BY = ("REFCACHE", "CACHES", "DATABASES", "DATABASE_ROUTERS", "USE_TZ", "TIME_ZONE")
 
 
@@ -49,15 +51,12 @@ class ReferenceCache:
     def __init__(self, place: Place | None = None) -> None:
         self.counts = EventCounts()
         self._observers = Observers([self.counts, log_troubles, self._tell])
-        self._place = place
-        self._declarations: dict[str, Declaration] = {}
-        self._errors: dict[str, InvalidReference] = {}
-        self._plans: Plans | None = None
-        self._runtime: Runtime | None = None
-        self._lock = threading.RLock()
-        self._hooks = Hooks(lambda: self._planned().watches, lambda: self.invalidation)
+        self._running = Running(self, place)
+        self._declared = Declared(lambda: self.runtime.prefix)
+        self._hooks = Hooks(lambda: self._declared.plans.watches, lambda: self.invalidation)
         setting_changed.connect(self._on_setting_changed)
-        connection_created.connect(self._on_connection_created)
+        connection_created.connect(self._declared.connected)
+        after_fork(self.counts.forget_parent)
 
     def register(  # noqa: PLR0913 - a declaration in one place
         self,
@@ -76,6 +75,11 @@ class ReferenceCache:
         version: int = 1,
         strict: bool | None = None,
         watch_sql: bool = True,
+        on_error: Instead = "raise",
+        soft_timeout: float | timedelta | None = None,
+        load_timeout: float | timedelta | None = None,
+        fill_from: str | None = None,
+        grace: float | timedelta = 0,
     ) -> None:
         """Declare a reference, in `AppConfig.ready()`; `manage.py check` tells what is wrong.
 
@@ -88,13 +92,19 @@ class ReferenceCache:
             ttl: For how long a loaded row is served, in seconds or as a timedelta.
             negative_ttl: For how long an absence is remembered; 0: not at all.
             local_ttl: Reserved for the in-process tier; must be 0 until that is built.
-            staleness: How long past its TTL an entry is kept.
+            staleness: How long past its TTL a value may be served, and when.
             missing: Called with the key of a missing row, gives the placeholder's fields.
             filter: Lookups on the row's own columns; rows outside count as absent.
             version: Part of the keys in Redis; raise it to start afresh.
             strict: Refuse writes whose marker cannot be set, with `InvalidationError`; None: as
                 `REFCACHE["STRICT"]` says.
             watch_sql: Look at statements that no signal announces: `update()`, raw SQL.
+            on_error: What a row gives that could not be read: "raise", "placeholder" or "omit".
+            soft_timeout: Seconds that a load may take before an old value is served where one is
+                tolerated; None: as `REFCACHE["SOFT_TIMEOUT"]` says.
+            load_timeout: Seconds after which a load has failed; None: as the settings say.
+            fill_from: The alias of a replica that loads may read from; None: the primary only.
+            grace: Seconds after a write in which they do not; longer than the replica ever lags.
         """
         label = model if isinstance(model, str) else model._meta.label
         name = label.lower() if name is None else name
@@ -103,28 +113,19 @@ class ReferenceCache:
                 label=label, fields=fields, name=name, key=key, using=using, ttl=ttl,
                 negative_ttl=negative_ttl, local_ttl=local_ttl, staleness=staleness,
                 missing=missing, filter=filter, version=version, strict=strict,
-                watch_sql=watch_sql,
+                watch_sql=watch_sql, on_error=on_error, soft_timeout=soft_timeout,
+                load_timeout=load_timeout, fill_from=fill_from, grace=grace,
             )  # fmt: skip
-            self._add(declaration)
+            self._declared.add(declaration)
         except InvalidReference as exc:
-            self._errors[name] = exc
-
-    def _add(self, declaration: Declaration) -> None:
-        known = self._declarations.get(declaration.name)
-        if known is not None and not known.is_again(declaration):
-            raise InvalidReference(
-                f"Reference {declaration.name!r} is registered twice: give one of them a name of "
-                'its own, as in name="active-customer".'
-            )
-        with self._lock:
-            self._declarations[declaration.name] = declaration
-            self._plans = None
+            self._declared.fail(name, exc)
+            return
         if apps.models_ready:
             self._connect(declaration)
 
     def connect(self) -> None:
         """Look at the writes of all models that are read; harmless when repeated."""
-        for declaration in self._declarations.values():
+        for declaration in self._declared:
             self._connect(declaration)
 
     def _connect(self, declaration: Declaration) -> None:
@@ -132,39 +133,67 @@ class ReferenceCache:
             self._hooks.connect(branch(find_model(declaration), declaration.fields).models())
 
     def __getitem__(self, name: str) -> Reference:
-        if name not in self._declarations and name not in self._errors:
-            known = ", ".join(self._declarations) or "none"
-            raise UnknownReference(f"{name!r} is not a registered reference (known: {known}).")
+        self._declared.check_name(name)
         return Reference(self, name)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._declarations
+        return name in self._declared
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._declarations)
+        return (declaration.name for declaration in self._declared)
 
     def __len__(self) -> int:
-        return len(self._declarations)
+        return len(self._declared)
 
     def lookup(
-        self, keys: Mapping[str, Iterable[object]], *, on_missing: OnMissing = "placeholder"
+        self,
+        keys: Mapping[str, Iterable[object]],
+        *,
+        on_missing: Instead = "placeholder",
+        on_error: Instead | None = None,
+        max_stale: float | timedelta | None = None,
     ) -> dict[str, Lookup]:
         """Several references at once, in the round trips of one.
 
         Args:
             keys: By the references' names.
-            on_missing: What an absent row gives.
+            on_missing: What an absent row gives; this and the rest as in `Reference.get`.
+            on_error: What a row gives that could not be read.
+            max_stale: How many seconds past its TTL a value may be.
 
         Raises:
             UnknownReference: A name is not registered.
             ReferenceUnavailable: Neither cache nor database could answer.
         """
-        return self.run(self._lookup(keys, on_missing))
+        return self.run(self._lookup(keys, Overrides(on_missing, on_error, max_stale)))
 
     async def alookup(
-        self, keys: Mapping[str, Iterable[object]], *, on_missing: OnMissing = "placeholder"
+        self,
+        keys: Mapping[str, Iterable[object]],
+        *,
+        on_missing: Instead = "placeholder",
+        on_error: Instead | None = None,
+        max_stale: float | timedelta | None = None,
     ) -> dict[str, Lookup]:
-        return await self.arun(self._lookup(keys, on_missing))
+        return await self.arun(self._lookup(keys, Overrides(on_missing, on_error, max_stale)))
+
+    def refresh(self, keys: Mapping[str, Iterable[object]], within: float = 0.0) -> None:
+        """Load anew what is past its TTL; others are served the old values meanwhile.
+
+        What an executor calls (`REFCACHE["EXECUTOR"]`), in another thread or process.
+
+        Args:
+            keys: By the references' names.
+            within: Also what is so many seconds before the end of its TTL.
+        """
+        self.run(renewing(self._plans_of(keys), self.terms, within))
+
+    async def arefresh(self, keys: Mapping[str, Iterable[object]], within: float = 0.0) -> None:
+        steps = renewing(self._plans_of(keys), self.terms, within)
+        await arun(steps, self.runtime.backend.aperform_beside)
+
+    def _plans_of(self, keys: Mapping[str, Iterable[object]]) -> list[Asked]:
+        return [(self.plan(name), each) for name, each in keys.items()]
 
     def attach(self, rows: Iterable[T], **wanted: Any) -> list[T]:
         """Put snapshots on rows: `attach(events, customer="customer_id")`.
@@ -194,29 +223,18 @@ class ReferenceCache:
         return self[reference].placeholder(key)
 
     def _lookup(
-        self, keys: Mapping[str, Iterable[object]], on_missing: OnMissing
+        self, keys: Mapping[str, Iterable[object]], overrides: Overrides
     ) -> Steps[dict[str, Lookup]]:
-        plans = {name: self.plan(name) for name in keys}
-        found = yield from answers([(plans[name], each) for name, each in keys.items()], self.terms)
+        asked = self._plans_of(keys)
+        found = yield from answers(asked, self.terms, max_stale=overrides.max_stale)
         return {
-            name: as_lookup(plans[name], answer, on_missing)
-            for name, answer in zip(keys, found, strict=True)
+            name: as_lookup(plan, answer, overrides)
+            for name, (plan, _), answer in zip(keys, asked, found, strict=True)
         }
 
     def plan(self, name: str) -> Plan:
-        """The plan of a reference.
-
-        Raises:
-            UnknownReference: There is none of that name.
-            InvalidReference: Its declaration cannot work.
-        """
-        plans = self._planned()
-        plan = plans.plans.get(name)
-        if plan is None:
-            self[name]
-            raise self.errors[name]
-        check_alias(plan)
-        return plan
+        """The plan of a reference; see `Declared.plan`."""
+        return self._declared.plan(name)
 
     def aliases(self) -> list[str]:
         """The database aliases that references load from, in order."""
@@ -227,12 +245,12 @@ class ReferenceCache:
         return self._hooks.watches.tables(alias, alike=alike)
 
     def declarations(self) -> list[Declaration]:
-        return list(self._declarations.values())
+        return list(self._declared)
 
     @property
     def errors(self) -> dict[str, InvalidReference]:
         """The declarations that cannot work, by name."""
-        return {**self._errors, **self._planned().errors}
+        return self._declared.errors
 
     @property
     def terms(self) -> Terms:
@@ -249,17 +267,13 @@ class ReferenceCache:
 
     @property
     def runtime(self) -> Runtime:
-        if (made := self._runtime) is not None:
-            return made
-        with self._lock:
-            self._runtime = self._runtime or make_runtime(self.emit, self._place)
-            return self._runtime
+        return self._running.runtime
 
     def emit(self, event: Event) -> None:
         self._observers.emit(event)
 
     def _tell(self, event: Event) -> None:
-        tell_change(event, lambda name: self._planned().readers(name))
+        tell_change(event, lambda name: self._declared.plans.readers(name))  # noqa: PLW0108 - planned late
 
     def subscribe(self, observer: Observer) -> None:
         """Be told of every event; see `refcache.core.events`."""
@@ -277,23 +291,10 @@ class ReferenceCache:
             await sync_to_async(self.invalidation.release_dropped)()
         return await arun(steps, self.runtime.backend.aperform)
 
-    def _planned(self) -> Plans:
-        if (planned := self._plans) is not None:
-            return planned
-        with self._lock:
-            declarations = self._declarations.values()
-            self._plans = self._plans or plan_all(declarations, self.runtime.prefix)
-            return self._plans
-
-    def _on_connection_created(self, *, connection: BaseDatabaseWrapper, **_: object) -> None:
-        # A test's database has a name of its own.
-        if (plans := self._plans) is not None and plans.is_outdated(connection):
-            self._plans = None
-
     def _on_setting_changed(self, *, setting: str, **_: object) -> None:
         if setting in PLANNED_BY:
-            with self._lock:
-                self._plans = self._runtime = None
+            self._declared.forget_plans()
+            self._running.forget()
 
 
 references = ReferenceCache()

@@ -143,9 +143,15 @@ def psql() -> Program:
 
 @pytest.fixture(scope="session")
 def django_db_setup(
-    postgres_servers: PostgresServers, wanted_mariadb: None, django_db_setup: None
+    postgres_servers: PostgresServers,
+    redis_server: RedisServer,
+    wanted_mariadb: None,
+    django_db_setup: None,
 ) -> None:
-    """Start the servers before pytest-django makes the test databases on them."""
+    """Start the servers before pytest-django makes the test databases on them.
+
+    Redis as well: what the migrations write would wait to be released.
+    """
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from refcache import ReferenceCache, checks, conf
+from refcache import ReferenceCache, checks, conf, server_checks
 from refcache.core import events, exceptions
 from refcache.reading.columns import UnsupportedField
 from tests.integration.test_example import COUNTS
@@ -136,7 +136,8 @@ def test_arguments_of_register_are_documented() -> None:
 def test_every_check_has_a_heading() -> None:
     headings = re.findall(r"^## (refcache\.\w+)$", page_text("checks.md"), re.MULTILINE)
 
-    assert headings == sorted(set(re.findall(r"refcache\.[EW]\d+", source_of(checks))))
+    sources = source_of(checks) + source_of(server_checks)
+    assert headings == sorted(set(re.findall(r"refcache\.[EW]\d+", sources)))
 
 
 def test_every_error_is_documented() -> None:

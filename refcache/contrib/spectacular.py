@@ -1,9 +1,30 @@
-"""drf-spectacular: what type a ReferenceField has in the OpenAPI schema."""
+"""drf-spectacular: a ReferenceField's type and a view's headers in the OpenAPI schema."""
 
 from typing import Any
 
-from drf_spectacular.extensions import OpenApiSerializerFieldExtension
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension, OpenApiViewExtension
 from drf_spectacular.plumbing import append_meta, build_object_type
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+
+CODES = [200, 201]  # what REST framework's own views answer where they show a row
+# Spelled out: this is imported while apps get ready, and to import reporting.py loads the classes
+# that the project's REST_FRAMEWORK names.
+HEADERS = (
+    OpenApiParameter(
+        "Age",
+        int,
+        OpenApiParameter.HEADER,
+        response=CODES,
+        description="For how many seconds the oldest of the referenced rows was cached.",
+    ),
+    OpenApiParameter(
+        "Refcache-Stale",
+        str,
+        OpenApiParameter.HEADER,
+        response=CODES,
+        description="References whose rows may be out of date, or could not be read (RFC 9651).",
+    ),
+)
 
 
 class ReferenceFieldExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # theirs
@@ -21,6 +42,20 @@ class ReferenceFieldExtension(OpenApiSerializerFieldExtension):  # type: ignore[
         if self.target.field is not None:
             return properties[self.target.field]
         return _nullable(build_object_type(properties))
+
+
+class ReportingViewExtension(OpenApiViewExtension):  # type: ignore[no-untyped-call]  # as above
+    """The headers of views with `reports_staleness`."""
+
+    target_class = "refcache.rest_framework.views.ReferenceContextMixin"
+    match_subclasses = True
+
+    def view_replacement(self) -> Any:
+        if not self.target.reports_staleness:
+            return self.target
+        # A class of its own: the schema is put on the class.
+        view = type(self.target.__name__, (self.target,), {"__module__": self.target.__module__})
+        return extend_schema(parameters=list(HEADERS))(view)
 
 
 def _nullable(schema: dict[str, Any]) -> dict[str, Any]:

@@ -4,16 +4,18 @@ Each entry depends on one row only, so a snapshot that spans relations is put to
 read, hop by hop; all references of a read take each hop together.
 """
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from refcache.core.entries import number
-from refcache.core.keys import Family, Key
+from refcache.core.keys import Key
 from refcache.core.pages import Ask, Mode, Page
 from refcache.core.protocol import answer
-from refcache.core.sources import ABSENT, Source
+from refcache.core.reasons import Tier, Trace, Why
+from refcache.core.sources import ABSENT, FAILED, NoRow, Source
+from refcache.core.staleness import FRESH, Policy
 from refcache.core.terms import Steps, Terms
 
 T = TypeVar("T")
@@ -54,17 +56,18 @@ class Node:
     build: Callable[[Key, list[Any]], Any] | None = None
     slots: int = 0
 
-    def families(self) -> list[Family]:
-        """The entries that snapshots are made of, those of spanned rows too."""
-        below = [family for span in self.spans for family in span.node.families()]
-        return list(dict.fromkeys([self.rows.family, *below]))
+    def sources(self) -> list[Source]:
+        """The rows that snapshots are made of, the spanned ones too."""
+        below = [source for span in self.spans for source in span.node.sources()]
+        return list(dict.fromkeys([self.rows, *below]))
 
 
-class Trace(NamedTuple):
-    """Where an answer came from: the database at least in part; and the age of its oldest part."""
+class Wanted(NamedTuple):
+    """Distinct keys of a node, and what a read of them accepts."""
 
-    is_loaded: bool
-    age_ms: int
+    node: Node
+    keys: Sequence[Key]
+    policy: Policy = FRESH
 
 
 @dataclass(slots=True)
@@ -79,20 +82,26 @@ class Gathered:
     spanned: list["Gathered"] = field(default_factory=list)
 
     def compose(self, key: Key) -> Any:
-        """The snapshot of *key*, or `ABSENT`."""
+        """The snapshot of *key*, `ABSENT`, or `FAILED` where a part of it is."""
         row = self.rows[key]
-        if row is ABSENT or self.node.build is None:
+        if isinstance(row, NoRow) or self.node.build is None:
             return row
         values: list[Any] = [None] * self.node.slots
-        self.pick(row, values)
-        return self.node.build(key, values)
+        is_whole = self.pick(row, values)
+        return self.node.build(key, values) if is_whole else FAILED
 
-    def pick(self, row: Any, values: list[Any]) -> None:
-        """Put what *row*, and what it spans, shows into its slots of *values*."""
+    def pick(self, row: Any, values: list[Any]) -> bool:
+        """Put what *row*, and what it spans, shows into its slots of *values*.
+
+        Returns:
+            Whether all of it could be read.
+        """
         for position, slot in self.node.picks:
             values[slot] = row[position]
+        is_whole = True
         for child, child_row, _ in self._followed(row):
-            child.pick(child_row, values)
+            is_whole = child_row is not FAILED and child.pick(child_row, values) and is_whole
+        return is_whole
 
     def _followed(self, row: Any) -> Iterable[tuple["Gathered", Any, Key]]:
         for span, child in zip(self.node.spans, self.spanned, strict=True):
@@ -101,38 +110,47 @@ class Gathered:
             if child_row is not ABSENT:
                 yield child, child_row, key
 
-    def trace(self, key: Key) -> Trace:
-        traces = list(self.traces(key))
-        ages = (trace.age_ms for trace in traces)
-        return Trace(any(trace.is_loaded for trace in traces), max(ages, default=0))
-
-    def traces(self, key: Key) -> Iterable[Trace]:
+    def traces(self, key: Key) -> Iterator[Trace]:
         """A trace per entry that the answer for *key* was made of."""
+        for page, name in self.parts(key):
+            if name in page.loaded:
+                yield Trace(Tier.DATABASE, 0, page.why.get(name, Why.MISS))
+            elif name in page.copied:
+                yield Trace(Tier.LOCAL, page.copied[name], page.why[name])
+            elif raw := page.stored.get(name):
+                age_ms = page.read_at - number(raw[32:38])
+                yield Trace(Tier.REDIS, age_ms, page.why.get(name, Why.FRESH))
+
+    def parts(self, key: Key) -> Iterator[tuple[Page, Key]]:
+        """The entries that the answer for *key* was made of: pages, and their keys there."""
         pk = self.primary.get(key, key)
         asked = [(page, key) for page in self.index_pages] + [(page, pk) for page in self.pages]
-        for page, name in asked:
-            if name in page.rows:
-                raw = page.stored.get(name)
-                yield Trace(raw is None, page.read_at - number(raw[32:38]) if raw else 0)
-        if self.spanned and self.rows[key] is not ABSENT:
+        yield from ((page, name) for page, name in asked if name in page.rows)
+        if self.spanned and not isinstance(self.rows[key], NoRow):
             for child, _, child_key in self._followed(self.rows[key]):
-                yield from child.traces(child_key)
+                yield from child.parts(child_key)
+
+    def all_pages(self) -> Iterator[Page]:
+        yield from (*self.index_pages, *self.pages)
+        for child in self.spanned:
+            yield from child.all_pages()
 
 
 def resolve(
-    wanted: Sequence[tuple[Node, Sequence[Key]]], terms: Terms, mode: Mode = Mode.TRUST
+    wanted: Sequence[Wanted], terms: Terms, mode: Mode = Mode.TRUST, horizon_ms: int = 0
 ) -> Steps[list[Gathered]]:
     """Everything that *wanted* names, each hop of all of it in one `answer`.
 
     Args:
-        wanted: Nodes with distinct keys; a node may occur twice.
+        wanted: A node may occur twice.
         terms: The protocol's.
         mode: What to make of fresh values in the store.
-
-    Raises:
-        ReferenceUnavailable: The database could not be read.
+        horizon_ms: How soon a value must expire to be renewed; for `Mode.RENEW`.
     """
-    steps = _together([_gather(node, keys, mode) for node, keys in wanted])
+    reading = [Reading(each.policy, mode, horizon_ms) for each in wanted]
+    steps = _together(
+        [_gather(each.node, each.keys, how) for each, how in zip(wanted, reading, strict=True)]
+    )
     try:
         asks = next(steps)
         while True:
@@ -147,36 +165,57 @@ def _answer_each(asks: list[Ask], terms: Terms) -> Steps[list[Page]]:
     merged: dict[Source, Ask] = {}
     for ask in asks:
         before = merged.get(ask.source)
-        keys = ask.keys if before is None else dict.fromkeys([*before.keys, *ask.keys])
-        mode = ask.mode if before is None else max(before.mode, ask.mode, key=MODES.index)
-        merged[ask.source] = Ask(ask.source, list(keys), mode)
+        merged[ask.source] = ask if before is None else _merged(before, ask)
     pages = yield from answer(list(merged.values()), terms)
     by_source = dict(zip(merged, pages, strict=True))
     return [by_source[ask.source] for ask in asks]
 
 
-def _gather(node: Node, keys: Sequence[Key], mode: Mode) -> Asking[Gathered]:
+def _merged(one: Ask, other: Ask) -> Ask:
+    return Ask(
+        one.source,
+        list(dict.fromkeys([*one.keys, *other.keys])),
+        max(one.mode, other.mode, key=MODES.index),
+        one.policy.both(other.policy),
+        max(one.horizon_ms, other.horizon_ms),
+    )
+
+
+class Reading(NamedTuple):
+    """How a node is read."""
+
+    policy: Policy
+    mode: Mode
+    horizon_ms: int
+
+    def ask(self, source: Source, keys: Sequence[Key]) -> Ask:
+        return Ask(source, keys, self.mode, self.policy, self.horizon_ms)
+
+
+def _gather(node: Node, keys: Sequence[Key], how: Reading) -> Asking[Gathered]:
     if not keys:
         return Gathered(node, spanned=[Gathered(span.node) for span in node.spans])
     if node.index is None:
-        pages = yield [Ask(node.rows, keys, mode)]
+        pages = yield [how.ask(node.rows, keys)]
         found = Gathered(node, pages[0].rows, pages)
     else:
-        found = yield from _through_index(node, node.index, keys, mode)
+        found = yield from _through_index(node, node.index, keys, how)
     if node.spans:
         found.spanned = yield from _together(
-            [_gather(span.node, _spanned_keys(span, found.rows), mode) for span in node.spans]
+            [_gather(span.node, _spanned_keys(span, found.rows), how) for span in node.spans]
         )
     return found
 
 
 def _spanned_keys(span: Span, rows: Mapping[Key, Any]) -> list[Key]:
-    keys = {row[span.position]: None for row in rows.values() if row is not ABSENT}
+    keys = {row[span.position]: None for row in rows.values() if not isinstance(row, NoRow)}
     keys.pop(None, None)
     return list(keys)
 
 
-def _through_index(node: Node, index: Source, keys: Sequence[Key], mode: Mode) -> Asking[Gathered]:
+def _through_index(
+    node: Node, index: Source, keys: Sequence[Key], how: Reading
+) -> Asking[Gathered]:
     """Rows by another key than the primary one.
 
     The index is a hint. A row that no longer has the key that was asked for is a miss, and both
@@ -185,14 +224,14 @@ def _through_index(node: Node, index: Source, keys: Sequence[Key], mode: Mode) -
     """
     found = Gathered(node, dict.fromkeys(keys, ABSENT))
     for _ in range(1 + RELOADS):
-        index_page = (yield [Ask(index, keys, mode)])[0]
+        index_page = (yield [how.ask(index, keys)])[0]
         found.index_pages.append(index_page)
-        led = {key: index_page.rows[key] for key in keys}
-        led = {key: pk for key, pk in led.items() if pk not in (ABSENT, found.primary.get(key))}
+        found.rows |= {key: FAILED for key in keys if index_page.rows[key] is FAILED}
+        led = {key: index_page.rows[key] for key in keys if not _is_at_end(found, index_page, key)}
         if not led:
             break
         found.primary.update(led)
-        row_page = (yield [Ask(node.rows, list(dict.fromkeys(led.values())), mode)])[0]
+        row_page = (yield [how.ask(node.rows, list(dict.fromkeys(led.values())))])[0]
         found.pages.append(row_page)
         rows = {key: row_page.rows[pk] for key, pk in led.items()}
         found.rows |= {key: row for key, row in rows.items() if _has_key(node, row, key)}
@@ -200,14 +239,23 @@ def _through_index(node: Node, index: Source, keys: Sequence[Key], mode: Mode) -
         if not keys:
             break
         if any(rows[key] is not ABSENT for key in keys):
-            mode = Mode.RELOAD
+            how = how._replace(mode=Mode.RELOAD)
             for key in keys:
                 del found.primary[key]
     return found
 
 
+def _is_at_end(found: Gathered, index_page: Page, key: Key) -> bool:
+    """Whether the index leads nowhere, or to where it has led before."""
+    pk = index_page.rows[key]
+    return isinstance(pk, NoRow) or pk == found.primary.get(key)
+
+
 def _has_key(node: Node, row: Any, key: Key) -> bool:
-    return row is not ABSENT and (node.key_of is None or node.key_of(row) == key)
+    """Whether *row* is the answer for *key*; that nobody could say is one, too."""
+    if isinstance(row, NoRow):
+        return row is FAILED
+    return node.key_of is None or node.key_of(row) == key
 
 
 def _together(steps: Sequence[Asking[T]]) -> Asking[list[T]]:

@@ -3,12 +3,11 @@
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, TypeVar
 
-from refcache.core.operations import Operation
-
 T = TypeVar("T")
+Asked = TypeVar("Asked")
 
 
-def run(steps: Generator[Operation, Any, T], perform: Callable[[Operation], Any]) -> T:
+def run(steps: Generator[Asked, Any, T], perform: Callable[[Asked], Any]) -> T:
     """Perform every operation of *steps* here and now; what fails is thrown back into it."""
     try:
         operation = next(steps)
@@ -23,9 +22,7 @@ def run(steps: Generator[Operation, Any, T], perform: Callable[[Operation], Any]
         return stop.value  # type: ignore[no-any-return]  # typeshed: the value is untyped
 
 
-async def arun(
-    steps: Generator[Operation, Any, T], perform: Callable[[Operation], Awaitable[Any]]
-) -> T:
+async def arun(steps: Generator[Asked, Any, T], perform: Callable[[Asked], Awaitable[Any]]) -> T:
     """As `run`, awaiting each operation."""
     try:
         operation = next(steps)

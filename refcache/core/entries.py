@@ -8,13 +8,18 @@
         19      1  state
         20     12  epoch
         32      6  at: when it was claimed for loading, or made
-        38      6  until: fresh until; for a lease and a tombstone: when the tombstone ends
+        38      6  until: fresh until; for a lease and a tombstone: when the tombstone ends;
+                   for an epoch: the incarnation of the server that made it
         44         body: a payload (value), tokens (marker), schemas and tokens (epoch)
 
 Times are milliseconds of Redis's clock, big-endian, so that bytes compare as times do. Token and
 deadline stand outside the checksum, because the claim script puts them into a value that it
 cannot check: Redis's Lua has no CRC-32. The states that the scripts make carry a polynomial hash
 instead, which takes few lines in any Lua (fakeredis's has no `redis.sha1hex`).
+
+Markers, tombstones, leases and epochs are written by every version of the code into every
+version's keys, so their layout never changes: what is new is a new kind of token, which older code
+keeps and passes on. Values have keys of their own per format, by their schema.
 """
 
 from functools import lru_cache
@@ -30,11 +35,14 @@ HEADER = 44
 LONGEST = 65_536  # bytes of what the scripts make: thousands of writers under way at once
 NO_TOKEN = bytes(8)
 NO_EPOCH = bytes(12)
-ROW_TOKEN, EPOCH_TOKEN = b"r", b"e"
+ROW_TOKEN, EPOCH_TOKEN, GRACE_TOKEN = b"r", b"e", b"g"
 
 
 class Token(NamedTuple):
-    """One writer under way, and until when (ms) its mark holds."""
+    """One writer under way, and until when (ms) its mark holds.
+
+    A grace token is what one leaves that has marked the epoch: fills read the primary until then.
+    """
 
     id: bytes
     deadline: int
@@ -62,16 +70,21 @@ class Entry(NamedTuple):
 
 
 class Epoch(NamedTuple):
-    """A parsed epoch entry."""
+    """A parsed epoch entry; `incarnation` of the server that made it."""
 
     id: bytes
     schemas: tuple[Schema, ...] = ()
     tokens: tuple[Token, ...] = ()
+    incarnation: int = 0
 
     def is_marked(self, now: int) -> bool:
         return bool(self.tokens) and any(
             t.kind == EPOCH_TOKEN and t.deadline > now for t in self.tokens
         )
+
+    def reads_primary(self, now: int) -> bool:
+        """Whether a replica may lack what was written."""
+        return any(t.kind == GRACE_TOKEN and t.deadline > now for t in self.tokens)
 
     def schema(self, schema: bytes) -> Schema | None:
         return next((s for s in self.schemas if s.id == schema), None)
@@ -167,10 +180,16 @@ def without(tokens: tuple[Token, ...], token: bytes) -> tuple[Token, ...]:
     return tuple(t for t in tokens if t.id != token)
 
 
+def writers(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
+    """Those of writers under way; the others are what writers have left."""
+    return tuple(t for t in tokens if t.kind != GRACE_TOKEN)
+
+
 def pack_epoch(entry_key: bytes, epoch: Epoch, now: int) -> bytes:
     schemas = b"".join(s.id + six(s.since) + six(s.until) for s in epoch.schemas)
     body = bytes((len(epoch.schemas),)) + schemas + pack_tokens(epoch.tokens)
-    return pack(entry_key, Entry(EPOCH, epoch=epoch.id, at=now, body=body))
+    entry = Entry(EPOCH, epoch=epoch.id, at=now, until=epoch.incarnation, body=body)
+    return pack(entry_key, entry)
 
 
 @lru_cache(maxsize=1024)
@@ -188,4 +207,4 @@ def parse_epoch(entry_key: bytes, raw: bytes | None) -> Epoch | None:
         )
         for i in range(1, end, 24)
     )
-    return Epoch(entry.epoch, schemas, unpack_tokens(entry.body[end:]))
+    return Epoch(entry.epoch, schemas, unpack_tokens(entry.body[end:]), entry.until)

@@ -98,11 +98,69 @@ class PerRow(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ServedStale(Event):
+    """Values past their TTL were served, as the declaration allows."""
+
+    keys: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotLoaded(Event):
+    """Rows could not be read from the database, or not in time."""
+
+    keys: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshing(Event):
+    """Rows that are old, or soon will be, are loaded anew in the background."""
+
+    keys: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshRefused(Event):
+    """A refresh was not done; the old values are served on, as far as they are tolerated."""
+
+    keys: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class StoreFailed(Event):
     """The store did not answer; reads went to the database, a mark or release was not made."""
 
     operation: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerOpened(Event):
+    """The store is left alone: reads go to the database at once."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerClosed(Event):
+    """The store answers again, after so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServerChanged(Event):
+    """Connections lead to another server, or to one that was started anew."""
+
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLeftAlone(Event):
+    """A read went to the database without asking the store; why that is was told before."""
 
 
 Observer = Callable[[Event], None]
@@ -133,7 +191,7 @@ class EventCounts:
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str]] = Counter()
-        self._lock = Lock()
+        self.forget_parent()
 
     def __call__(self, event: Event) -> None:
         with self._lock:
@@ -145,10 +203,27 @@ class EventCounts:
             return self._counts[name, reference]
         return sum(n for (kind_name, _), n in self._counts.items() if kind_name == name)
 
+    def forget_parent(self) -> None:
+        """For a forked child: another thread of its parent may have held the lock."""
+        self._lock = Lock()
+
+
+TROUBLES = (
+    StoreFailed
+    | CorruptEntry
+    | PerRow
+    | NotStored
+    | NotLoaded
+    | RefreshRefused
+    | BreakerOpened
+    | BreakerClosed
+    | ServerChanged
+)
+
 
 def log_troubles(event: Event) -> None:
     """Write to the log what an operator should see; the rest is for the metrics."""
-    if isinstance(event, StoreFailed | CorruptEntry | PerRow | NotStored):
+    if isinstance(event, TROUBLES):
         logger.warning("%r", event)
     elif isinstance(event, KeyRejected):  # Whoever may send keys could fill the log.
         logger.debug("%r", event)

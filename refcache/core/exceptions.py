@@ -82,6 +82,10 @@ class StoreUnavailable(RefcacheError):
     """The store gave no usable answer in time."""
 
 
+class StoreLeftAlone(StoreUnavailable):
+    """The store was not asked: it has failed often enough, or may hold what was replaced."""
+
+
 class LoadFailed(RefcacheError):
     """The database gave no answer to a load.
 
@@ -94,6 +98,17 @@ class LoadFailed(RefcacheError):
         super().__init__(f"The rows of {source.family.reference!r} could not be read.")
         self.source = source
         self.keys = keys
+
+
+class LoadTimedOut(RefcacheError):
+    """The database had not answered when the time for it was up.
+
+    `is_begun` says whether the load goes on in the background.
+    """
+
+    def __init__(self, seconds: float, *, is_begun: bool) -> None:
+        super().__init__(f"The database has not answered within {seconds:g} s.")
+        self.is_begun = is_begun
 
 
 def _some(keys: list[object], limit: int = 5) -> str:

@@ -1,16 +1,18 @@
 """What the protocol asks of the outside, and what it gets back: plain values.
 
 A store performs `Read`, `Claim`, `Fill`, `Mark` and `Release`, each in one round trip; a loader
-performs `Load` and `MayFill`; the driver itself `Wait`.
+performs `Load` and `MayFill`; the backend itself the rest.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refcache.core.keys import Key
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from refcache.core.sources import Source
 
 
@@ -29,10 +31,11 @@ class Read(NamedTuple):
 
 
 class Entries(NamedTuple):
-    """The reply to `Read`, in its order; `now` in ms."""
+    """The reply to `Read`, in its order; `now` in ms; the server's `incarnation`, 0: not known."""
 
     raws: Sequence[bytes | None]
     now: int
+    incarnation: int = 0
 
 
 class ClaimGroup(NamedTuple):
@@ -42,6 +45,7 @@ class ClaimGroup(NamedTuple):
     schema: bytes
     entry_keys: Sequence[bytes]
     keep: int  # ms for which the schema stays alive unseen
+    grace_ms: int = 0  # after a write, in which fills read the primary; 0: they always do
 
 
 class Claim(NamedTuple):
@@ -136,20 +140,67 @@ class LoadRequest(NamedTuple):
 
 
 class Load(NamedTuple):
-    """Read rows from the database, one query per source and chunk."""
+    """Read rows from the database, one query per source and chunk.
+
+    Args:
+        requests: At least one.
+        is_shared: Others of this process who want the same rows may join it until it begins.
+        seconds: After which it has failed; None: it may take for ever.
+    """
 
     requests: Sequence[LoadRequest]
+    is_shared: bool = False
+    seconds: float | None = None
 
 
 class Loaded(NamedTuple):
     """The reply to `Load`, per request.
 
-    Rows by key, absent ones left out; and whether the statement saw the latest commit, so that
-    its rows may be stored.
+    Rows by key, absent ones left out; whether the statement saw the latest commit, so that its
+    rows may be stored; and the keys that could not be read, with the error.
     """
 
     rows: Sequence[Mapping[Key, tuple[Any, ...]]]
     storable: Sequence[bool]
+    failures: Sequence[Mapping[Key, Exception]]
+
+
+class Turn(NamedTuple):
+    """Wait for what another caller of this process will say.
+
+    The reply is the future's result, which is never an error.
+
+    Args:
+        future: It cannot be cancelled, so that whoever gives up waiting breaks nobody else.
+        seconds: At most; then `TimeoutError` is raised. None: as long as it takes.
+    """
+
+    future: "Future[Any]"
+    seconds: float | None
+
+
+class Detach(NamedTuple):
+    """Perform *steps* beside the caller, who hears their result if it comes within *seconds*.
+
+    Else `LoadTimedOut` is thrown; what has begun goes on to its end. `source` is what they read,
+    or a part of it.
+    """
+
+    steps: "Generator[Operation, Any, Any]"
+    seconds: float | None
+    source: "Source"
+
+
+class Refresh(NamedTuple):
+    """Load anew, in the background, what is old or soon will be.
+
+    Args:
+        keys: By the references' names.
+        horizon_ms: How soon.
+    """
+
+    keys: Mapping[str, Sequence[Key]]
+    horizon_ms: int
 
 
 class MayFill(NamedTuple):
@@ -164,4 +215,4 @@ class Wait(NamedTuple):
     seconds: float
 
 
-Operation = Read | Claim | Fill | Mark | Release | Load | MayFill | Wait
+Operation = Read | Claim | Fill | Mark | Release | Load | Turn | Detach | Refresh | MayFill | Wait

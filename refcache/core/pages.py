@@ -1,5 +1,6 @@
 """One source's part of a read: which of its keys are answered, and by what the rest is held up."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -12,7 +13,9 @@ from refcache.core.entries import CHECKED, FORMAT, HEADER, Entry, Epoch, six, wi
 from refcache.core.events import CorruptEntry
 from refcache.core.exceptions import Undecodable
 from refcache.core.keys import Key
-from refcache.core.sources import ABSENT, Checked, Source
+from refcache.core.reasons import Why
+from refcache.core.sources import ABSENT, FAILED, Checked, Source
+from refcache.core.staleness import FRESH, Policy
 from refcache.core.terms import Terms
 
 # Of an entry's header: checksum; format, state and epoch; fresh until. See entries.py.
@@ -23,16 +26,19 @@ class Mode(Enum):
     """What a read makes of a fresh value in the store."""
 
     TRUST = 0  # serve it
-    REFRESH = 1  # load it anew; others are served the old one meanwhile
-    RELOAD = 2  # load it anew; nobody is served the old one meanwhile
+    RENEW = 1  # load it anew where it is old, or soon will be; the others are no business of ours
+    REFRESH = 2  # load it anew; others are served the old one meanwhile
+    RELOAD = 3  # load it anew; nobody is served the old one meanwhile
 
 
 class Ask(NamedTuple):
-    """Keys of one source, distinct."""
+    """Keys of one source, distinct; `horizon_ms` is what soon means to `Mode.RENEW`."""
 
     source: Source
     keys: Sequence[Key]
     mode: Mode = Mode.TRUST
+    policy: Policy = FRESH
+    horizon_ms: int = 0
 
 
 class Open(NamedTuple):
@@ -51,12 +57,25 @@ class Held(NamedTuple):
     at: int
 
 
+class Old(NamedTuple):
+    """A value past its TTL that is served where the database gives none, and its age in ms."""
+
+    row: Any
+    age_ms: int
+
+
 @dataclass(slots=True, eq=False)
 class Page:
-    """One source's part of a read, and how far each of its keys has come."""
+    """One source's part of a read, and how far each of its keys has come.
+
+    `rows` has a key as soon as it is answered. `why` says of each key what kept it from being a
+    fresh value of the store; `copied` has the ages (ms) of the answers that are copies.
+    """
 
     source: Source
     mode: Mode
+    policy: Policy = FRESH
+    horizon_ms: int = 0
     rows: dict[Key, Any] = field(default_factory=dict)
     stored: dict[Key, bytes] = field(default_factory=dict)  # the entries of what the store had
     loaded: set[Key] = field(default_factory=set)
@@ -67,8 +86,40 @@ class Page:
     direct: list[Key] = field(default_factory=list)  # to be read from the database, never filled
     waiting: list[Key] = field(default_factory=list)
     epoch: Epoch | None = None
+    asked_at: float = 0.0  # seconds of a monotonic clock
+    writes: int = 0  # of this process, when it asked
     read_at: int = 0  # ms
     filled: int = 0  # how many loaded rows the store took
+    old: dict[Key, Old] = field(default_factory=dict)
+    due: list[Key] = field(default_factory=list)  # to be refreshed in the background
+    why: dict[Key, Why] = field(default_factory=dict)
+    copied: dict[Key, int] = field(default_factory=dict)
+    failures: dict[Key, Exception] = field(default_factory=dict)
+
+    def fail(self, key: Key, error: Exception, why: Why) -> None:
+        """The database gives no answer for *key*, or not in time: an old one, or none."""
+        if key in self.old:
+            self.rows[key], age_ms = self.old[key]
+            self.why[key] = why
+            if key not in self.stored:
+                self.copied[key] = age_ms
+            return
+        self.rows[key] = FAILED
+        self.failures[key] = error
+
+
+def horizon_ms(source: Source, policy: Policy, terms: Terms) -> int:
+    """How soon a value must expire to be refreshed now, in ms; drawn anew for each page.
+
+    Source:
+        XFetch: Vattani, Chierichetti, Lowenstein, "Optimal Probabilistic Cache Stampede
+        Prevention", PVLDB 8(8), 2015, section 4. Differs in that a page draws once for all its
+        rows, as they are loaded together, and that the time that a load takes is the one of this
+        process's last load, not stored with each value.
+    """
+    if not (terms.early and policy.while_revalidate_ms and source.pace.seconds):
+        return 0
+    return round(-1000 * source.pace.seconds * terms.early * math.log(1 - terms.chance()))
 
 
 def sort(
@@ -86,6 +137,7 @@ def sort(
         page.open += [Open(k, e, None) for k, e in zip(keys, entry_keys, strict=True)]
     elif epoch.is_marked(now) or mine.since > now:
         page.direct += keys
+        page.why.update(dict.fromkeys(keys, Why.WRITTEN))
     else:
         if page.mode is Mode.TRUST and _take_known(page, epoch, keys, entry_keys, raws, now):
             return
@@ -117,7 +169,7 @@ def _take_known(
         known_raws, untils, rows = zip(*map(checked.__getitem__, entry_keys), strict=True)
     except KeyError:
         return False
-    if known_raws != tuple(raws) or min(untils) <= six(now):
+    if known_raws != tuple(raws) or min(untils) <= six(now + page.horizon_ms):
         return False
     page.rows.update(zip(keys, rows, strict=True))
     page.stored.update(zip(keys, known_raws, strict=True))
@@ -125,15 +177,15 @@ def _take_known(
 
 
 def _take_values(page: Page, epoch: Epoch, found: Iterable[Found], now: int) -> list[Found]:
-    """Take all fresh values; give back what is something else."""
-    source, head, now6 = page.source, FORMAT + entries.VALUE + epoch.id, six(now)
+    """Take all values that stay fresh for a while; give back what is something else."""
+    source, head, soon = page.source, FORMAT + entries.VALUE + epoch.id, six(now + page.horizon_ms)
     rest: list[Found] = []
     for key, entry_key, raw in found:
         if (
             raw is not None
             and len(raw) > HEADER
             and (seen := _glance(raw))[1] == head
-            and seen[2] > now6
+            and seen[2] > soon
             and crc32(raw[CHECKED:], crc32(entry_key)) == seen[0]
             and (row := _decoded(source, raw)) is not None
         ):
@@ -159,8 +211,10 @@ def sort_one(
     if raw is None or entry is None:
         return _sort_corrupt(page, key, entry_key, raw, terms)
     if entry.state == entries.MARKER:
-        is_held = any(t.deadline > now for t in entries.unpack_tokens(entry.body))
-        return page.direct.append(key) if is_held else page.open.append(Open(key, entry_key, None))
+        if not any(t.deadline > now for t in entries.unpack_tokens(entry.body)):
+            return page.open.append(Open(key, entry_key, None))
+        page.why[key] = Why.WRITTEN
+        return page.direct.append(key)
     if entry.state in (entries.VALUE, entries.ABSENT):
         return _sort_stored(page, key, entry_key, raw, entry, now, terms)
     if entry.deadline > now:
@@ -173,24 +227,40 @@ def _sort_stored(
 ) -> None:
     if page.epoch is None or entry.epoch != page.epoch.id:
         return page.open.append(Open(key, entry_key, None))
-    is_served = entry.until > now and page.mode is Mode.TRUST
-    if entry.deadline > now and not is_served:  # Somebody refreshes it.
-        return page.waiting.append(key)
-    if entry.until <= now:
-        return page.open.append(Open(key, entry_key, None))
-    if page.mode is not Mode.TRUST:
-        shown = witness(raw) if page.mode is Mode.RELOAD else None
-        return page.open.append(Open(key, entry_key, shown))
     try:
-        page.rows[key] = _read_stored(page.source, entry)
+        if _is_served(page, key, raw, entry, now):
+            return None
     except Undecodable:
         return _sort_corrupt(page, key, entry_key, raw, terms)
+    if entry.deadline > now:  # Somebody refreshes it.
+        return page.waiting.append(key)
+    shown = witness(raw) if page.mode is Mode.RELOAD and entry.until > now else None
+    return page.open.append(Open(key, entry_key, shown))
+
+
+def _is_served(page: Page, key: Key, raw: bytes, entry: Entry, now: int) -> bool:
+    """Whether *key* is answered by what is stored; if not, that may serve as the old value."""
+    is_refreshed = entry.deadline > now
+    is_old_soon = entry.until <= now + page.horizon_ms
+    if page.mode is Mode.RENEW:
+        page.stored[key] = raw
+        is_taken = is_refreshed or not is_old_soon
+    else:
+        is_taken = page.mode is Mode.TRUST and entry.until + page.policy.while_revalidate_ms > now
+    is_tolerated = page.mode is Mode.TRUST and entry.until + page.policy.if_error_ms > now
+    if not (is_taken or is_tolerated):
+        return False
+    row = ABSENT if entry.state == entries.ABSENT else page.source.decode(entry.body)
     page.stored[key] = raw
-    return None
-
-
-def _read_stored(source: Source, entry: Entry) -> Any:
-    return ABSENT if entry.state == entries.ABSENT else source.decode(entry.body)
+    if not is_taken:
+        page.old[key] = Old(row, now - entry.at)
+        return False
+    page.rows[key] = row
+    if entry.until <= now and page.mode is Mode.TRUST:
+        page.why[key] = Why.REVALIDATING
+    if is_old_soon and not is_refreshed and page.mode is Mode.TRUST:
+        page.due.append(key)
+    return True
 
 
 def _sort_corrupt(page: Page, key: Key, entry_key: bytes, raw: bytes | None, terms: Terms) -> None:

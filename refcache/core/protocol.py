@@ -1,90 +1,153 @@
 """The protocol of reads: entries first, then a lease, one load, a fill; each step an operation.
 
 Nothing here does I/O or knows a clock. `answer` is the whole of it; the other functions are its
-steps, in the order in which a cold key takes them.
+steps, in the order in which a cold key takes them. loading.py has the last ones.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from itertools import chain
-from typing import Any
 
 from refcache.core import entries
-from refcache.core.batches import in_batches
-from refcache.core.entries import Entry
-from refcache.core.events import FillRefused, NotStored, RowsLoaded, StoreFailed
-from refcache.core.exceptions import (
-    LoadFailed,
-    ReferenceUnavailable,
-    StoreUnavailable,
-    Undecodable,
-    Unencodable,
+from refcache.core.claims import claim
+from refcache.core.copying import keep_copies, note_seen, take_copies
+from refcache.core.entries import Epoch
+from refcache.core.events import NotLoaded, ServedStale
+from refcache.core.exceptions import LoadTimedOut, StoreLeftAlone, StoreUnavailable
+from refcache.core.loading import (
+    Job,
+    Part,
+    give_back,
+    jobs_of,
+    load_and_fill,
+    store_trouble,
 )
-from refcache.core.keys import Key
-from refcache.core.operations import (
-    Claim,
-    ClaimGroup,
-    Fill,
-    FillItem,
-    Grant,
-    Load,
-    Loaded,
-    LoadRequest,
-    MayFill,
-    Read,
-    Wait,
+from refcache.core.operations import Detach, Entries, MayFill, Read, Wait
+from refcache.core.pages import (
+    Ask,
+    Mode,
+    Page,
+    horizon_ms,
+    sort,
 )
-from refcache.core.pages import Ask, Held, Mode, Open, Page, sort, sort_one
-from refcache.core.sources import ABSENT
+from refcache.core.reasons import STALE, Why
+from refcache.core.sources import FAILED
+from refcache.core.staleness import shortest
 from refcache.core.terms import Steps, Terms
 
-SCRIPT_KEYS = 500  # keys of one script call; Redis serves nobody else for some milliseconds
-SCHEMA_KEPT = 7 * 24 * 3600.0  # seconds; a process that reads less often announces itself again
 POLL_FIRST, POLL_GROWTH, POLL_LONGEST = 0.002, 1.5, 0.05  # seconds: a load takes some milliseconds
 
 
 def answer(asks: Sequence[Ask], terms: Terms) -> Steps[list[Page]]:
-    """A page per ask: each key's row, or `ABSENT`.
+    """A page per ask: each key's row, `ABSENT`, or `FAILED` where nobody could say.
 
     Warm: one `Read`. Cold: `Read`, `Claim`, one `Load`, `Fill`. Keys that another caller is
     loading are waited for, up to `lease_wait`.
-
-    Raises:
-        ReferenceUnavailable: The database could not be read.
     """
-    pages = [Page(ask.source, ask.mode, unread=list(ask.keys)) for ask in asks]
-    waited, pause = 0.0, POLL_FIRST
+    pages = [_page(ask, terms) for ask in asks]
+    begun, waited, pause = terms.monotonic(), 0.0, POLL_FIRST
     try:
         while True:
             yield from _probe(pages, terms)
-            token = yield from _claim(pages, terms)
-            yield from _load(pages, token, terms)
+            token = yield from claim(pages, terms)
+            if token is None and not any(page.direct or page.waiting for page in pages):
+                break
+            yield from _load(pages, token, terms, max(waited, terms.monotonic() - begun))
+            _lose_patience(pages, max(waited, terms.monotonic() - begun))
             if not any(page.waiting for page in pages):
-                return pages
+                break
             if waited < terms.lease_wait:
                 yield Wait(pause)
                 waited, pause = waited + pause, min(pause * POLL_GROWTH, POLL_LONGEST)
             _end_wait(pages, is_over=waited >= terms.lease_wait)
+        yield from _look_again(pages, terms)
     except StoreUnavailable as exc:
-        terms.emit(StoreFailed("", "read", str(exc)))
-    _expect_nothing(pages)
-    yield from _load(pages, None, terms)
+        terms.emit(store_trouble("read", exc))
+        # While it is left alone; what fails but once, or for want of a connection, may be well.
+        is_out = isinstance(exc, StoreLeftAlone)
+        yield from _without_store(pages, terms, terms.monotonic() - begun, is_out=is_out)
+    _tell(pages, terms)
     return pages
+
+
+def _page(ask: Ask, terms: Terms) -> Page:
+    is_renewing = ask.mode is Mode.RENEW
+    horizon = ask.horizon_ms if is_renewing else horizon_ms(ask.source, ask.policy, terms)
+    return Page(ask.source, ask.mode, ask.policy, horizon, unread=list(ask.keys))
+
+
+def _lose_patience(pages: list[Page], waited: float) -> None:
+    """Another's load is waited for as long as one's own: then it is slow, or has failed."""
+    for page in pages:
+        policy = page.policy
+        is_over = policy.load_timeout is not None and waited >= policy.load_timeout
+        is_slow = policy.soft_timeout is not None and waited >= policy.soft_timeout
+        late = [key for key in page.waiting if is_over or (is_slow and key in page.old)]
+        for key in late:
+            page.fail(key, LoadTimedOut(waited, is_begun=True), Why.LOAD_SLOW)
+        page.waiting = [key for key in page.waiting if key not in page.rows]
 
 
 def _end_wait(pages: list[Page], *, is_over: bool) -> None:
     """Look again at what was waited for; after the last look, ask the database."""
     for page in pages:
         (page.direct if is_over else page.unread).extend(page.waiting)
+        if is_over:
+            page.why.update(dict.fromkeys(page.waiting, Why.BUSY))
         page.waiting = []
 
 
-def _expect_nothing(pages: list[Page]) -> None:
-    """Without a store, every key that is not answered yet is the database's."""
+def _look_again(pages: list[Page], terms: Terms) -> Steps[None]:
+    """Where the database gave none, the store may by now: what was being written is, perhaps."""
+    failed = [(page, page.failures) for page in pages if page.failures]
+    if not failed:
+        return
+    for page, failures in failed:
+        page.unread, page.failures = list(failures), {}
+    with suppress(StoreUnavailable):
+        yield from _probe(pages, terms)
+    for page, failures in failed:
+        page.unread, page.open, page.direct, page.waiting = [], [], [], []
+        for key, error in failures.items():
+            if page.rows[key] is FAILED:
+                page.fail(key, error, _why(error))
+
+
+def _without_store(pages: list[Page], terms: Terms, waited: float, *, is_out: bool) -> Steps[None]:
+    """Every key that is not answered yet is the database's; but for what was copied of it."""
     for page in pages:
         opened = [candidate.key for candidate in page.open]
         page.direct += [*page.unread, *opened, *page.leased, *page.waiting]
         page.unread, page.open, page.leased, page.waiting = [], [], {}, []
+        page.why.update(dict.fromkeys(page.direct, Why.STORE_DOWN))
+    asked = [page for page in pages if page.direct]
+    if not asked:
+        return
+    # A transaction that may not fill has rows of its own, which are not for others to see.
+    may_fill = yield MayFill([page.source for page in asked])
+    shared = [page for page, allowed in zip(asked, may_fill, strict=True) if allowed]
+    for page in shared:
+        take_copies(page, terms, is_out=is_out)
+    since = terms.monotonic()
+    writes = [terms.copies.writes(page.source) for page in shared]
+    wanted = [tuple(page.direct) for page in shared]
+    yield from _load(pages, None, terms, waited)
+    for page, keys, before in zip(shared, wanted, writes, strict=True):
+        keep_copies(page, keys, terms, since, before)
+
+
+def _tell(pages: list[Page], terms: Terms) -> None:
+    for page in pages:
+        if not page.why:  # A warm page.
+            continue
+        reference = page.source.family.reference
+        stale = Counter(w for key, w in page.why.items() if w in STALE or key in page.copied)
+        for why, keys in stale.items():
+            terms.emit(ServedStale(reference, keys, str(why)))
+        if page.failures:
+            error = next(iter(page.failures.values()))
+            terms.emit(NotLoaded(reference, len(page.failures), str(error)))
 
 
 # Probe: what the store knows.
@@ -96,6 +159,8 @@ def _probe(pages: list[Page], terms: Terms) -> Steps[None]:
         return
     keys = [page.source.entry_keys(page.unread) for page in unread]
     epoch_keys = [page.source.epoch_key for page in unread]
+    for page in unread:
+        page.asked_at, page.writes = terms.monotonic(), terms.copies.writes(page.source)
     reply = yield Read([*epoch_keys, *chain.from_iterable(keys)])
     start = len(unread)
     for page, epoch_key, entry_keys, raw_epoch in zip(
@@ -103,192 +168,77 @@ def _probe(pages: list[Page], terms: Terms) -> Steps[None]:
     ):
         end = start + len(entry_keys)
         asked, page.unread, page.read_at = page.unread, [], reply.now
-        page.epoch = entries.parse_epoch(epoch_key, raw_epoch)
+        page.epoch = _current(entries.parse_epoch(epoch_key, raw_epoch), reply)
         sort(page, asked, entry_keys, reply.raws[start:end], reply.now, terms)
+        note_seen(page, asked, entry_keys, terms)
         start = end
 
 
-# Claim: who loads what.
-
-
-def _claim(pages: list[Page], terms: Terms) -> Steps[bytes | None]:
-    """Claim what is open; the token of the leases, or None where nothing was claimed."""
-    candidates = [page for page in pages if page.open]
-    if not candidates:
-        return None
-    may_fill = yield MayFill([page.source for page in candidates])
-    for page, allowed in zip(candidates, may_fill, strict=True):
-        if not allowed:
-            page.direct += [candidate.key for candidate in page.open]
-            page.open = []
-    claiming = [(page, candidate) for page in candidates for candidate in page.open]
-    if not claiming:
-        return None
-    token = terms.token()
-    for batch in in_batches(claiming, SCRIPT_KEYS):
-        yield from _claim_batch(batch, token, terms)
-    return token
-
-
-def _claim_batch(batch: list[tuple[Page, Open]], token: bytes, terms: Terms) -> Steps[None]:
-    candidates: dict[Page, list[Open]] = {}
-    for page, candidate in batch:
-        candidates.setdefault(page, []).append(candidate)
-    claimed = yield Claim(
-        groups=[_claim_group(page, opened) for page, opened in candidates.items()],
-        token=token,
-        fresh_epoch=terms.epoch(),
-        lease_ms=round(terms.lease_timeout * 1000),
-        witnesses={each.entry_key: each.witness for _, each in batch if each.witness},
-        refresh=any(page.mode is Mode.REFRESH for page in candidates),
-    )
-    for (page, opened), raw_epoch, replies in zip(
-        candidates.items(), claimed.epochs, claimed.replies, strict=True
-    ):
-        page.epoch = entries.parse_epoch(page.source.epoch_key, raw_epoch)
-        page.open = page.open[len(opened) :]
-        for candidate, reply in zip(opened, replies, strict=True):
-            _take_reply(page, candidate, _own(reply, token), claimed.now, terms)
-
-
-def _own(reply: Grant | bytes, token: bytes) -> Grant | bytes:
-    """The reply to a claim; our own lease is one that a lost reply has kept from us."""
-    if isinstance(reply, Grant) or not entries.is_well_formed(reply):
-        return reply
-    entry = entries.unpack(reply)
-    if entry.token != token:  # It stands in a lease, or in a value that is refreshed.
-        return reply
-    is_primary = entry.state == entries.LEASE and entry.until
-    return Grant.PRIMARY_LEASE if is_primary else Grant.LEASE
-
-
-def _claim_group(page: Page, opened: list[Open]) -> ClaimGroup:
-    source = page.source
-    kept = max(SCHEMA_KEPT, 2 * (source.ttl + source.tolerance))
-    entry_keys = [candidate.entry_key for candidate in opened]
-    return ClaimGroup(source.epoch_key, source.schema, entry_keys, round(kept * 1000))
-
-
-def _take_reply(page: Page, candidate: Open, reply: Grant | bytes, now: int, terms: Terms) -> None:
-    if reply is Grant.REFUSED or page.epoch is None:
-        page.direct.append(candidate.key)
-    elif isinstance(reply, Grant):
-        page.leased[candidate.key] = Held(candidate.entry_key, page.epoch.id, now)
-        if reply is Grant.PRIMARY_LEASE:
-            page.primary.add(candidate.key)
-    else:  # Somebody was quicker; what stands there now is newer than our distrust.
-        page.mode, still_open = Mode.TRUST, page.open
-        page.open = []
-        sort_one(page, candidate.key, candidate.entry_key, reply, now, terms)
-        page.direct += [again.key for again in page.open]
-        page.open = still_open
+def _current(epoch: Epoch | None, reply: Entries) -> Epoch | None:
+    """The epoch, if it is of the server that has replied, and of its life since its last start."""
+    is_known = epoch is not None and reply.incarnation in (0, epoch.incarnation)
+    return epoch if is_known else None
 
 
 # Load and fill: one query per source, in a statement after the claim.
 
 
-def _load(pages: list[Page], token: bytes | None, terms: Terms) -> Steps[None]:
-    wanted = [(page, request) for page in pages for request in _load_requests(page)]
-    if not wanted:
-        return
-    try:
-        loaded = yield Load([request for _, request in wanted])
-    except GeneratorExit:
-        raise
-    except BaseException as exc:  # A cancellation, too: others wait for what we hold.
-        yield from _give_back(pages, token, terms)
-        if isinstance(exc, LoadFailed):
-            raise ReferenceUnavailable(exc.source.family.reference, list(exc.keys)) from exc
-        raise
-    items = list(_take_rows(wanted, loaded, terms))
+def _load(pages: list[Page], token: bytes | None, terms: Terms, waited: float = 0.0) -> Steps[None]:
+    """Load what nobody else does; within the time that is left of the policies' limits."""
+    is_limited = any(page.policy.is_limited for page in pages)
+    jobs = [job for page in pages for job in jobs_of(page, apart=is_limited)]
+    beside = [job for job in jobs if is_limited and job.leased]
+    here = [job for job in jobs if not (is_limited and job.leased)]
+    since = terms.monotonic()
+    parts: list[Part] = []
+    if beside:
+        parts += yield from _load_beside(beside, token, terms, _patience(beside, waited))
+    if here:
+        seconds = _patience(here, waited)
+        parts += yield from load_and_fill(here, None if is_limited else token, terms, seconds)
+    for job, part in zip([*beside, *here], parts, strict=True):
+        _take_part(job, part)
+        if not part.failures:
+            job.page.source.pace.seconds = terms.monotonic() - since
     for page in pages:
         page.leased, page.primary, page.direct = {}, set(), []
-    yield from _fill(items, token, terms)
 
 
-def _take_rows(
-    wanted: list[tuple[Page, LoadRequest]], loaded: Loaded, terms: Terms
-) -> Iterator[tuple[Page, FillItem]]:
-    """Answer the keys that were loaded; what to store of them."""
-    for (page, request), rows, storable in zip(wanted, loaded.rows, loaded.storable, strict=True):
-        terms.emit(RowsLoaded(page.source.family.reference, len(request.keys)))
-        for key in request.keys:
-            payload = _take_row(page, key, rows.get(key), terms)
-            if key in page.leased:
-                yield page, _fill_item(page, key, payload if storable else None, terms)
-
-
-def _give_back(pages: list[Page], token: bytes | None, terms: Terms) -> Steps[None]:
-    held = [(page, each) for page in pages for each in page.leased.values()]
-    items = [(page, FillItem(each.entry_key, b"", 0)) for page, each in held]
-    yield from _fill(items, token, terms)
-
-
-def _load_requests(page: Page) -> list[LoadRequest]:
-    """All keys in one request; in two where some may come from a replica."""
-    if not page.source.grace:
-        keys = [*page.leased, *page.direct]
-        return [LoadRequest(page.source, keys, primary=True)] if keys else []
-    anywhere = [key for key in page.leased if key not in page.primary]
-    only_primary = [*page.primary, *page.direct]
-    return [
-        LoadRequest(page.source, keys, is_primary)
-        for keys, is_primary in ((anywhere, False), (only_primary, True))
-        if keys
-    ]
-
-
-def _take_row(page: Page, key: Key, row: tuple[Any, ...] | None, terms: Terms) -> bytes | None:
-    """Answer *key*; its payload, `b""` for an absence, None where the row cannot be stored.
-
-    The answer is decoded from the payload, so that a cold read equals a warm one.
-    """
-    page.loaded.add(key)
-    if row is None:
-        page.rows[key] = ABSENT
-        return b""
+def _load_beside(
+    jobs: list[Job], token: bytes | None, terms: Terms, seconds: float | None
+) -> Steps[list[Part]]:
+    """Load within *seconds*; what takes longer is finished by itself, and fills."""
+    if seconds is None:
+        return (yield from load_and_fill(jobs, token, terms))
     try:
-        payload = page.source.encode(row)
-        page.rows[key] = page.source.decode(payload)
-    except (Unencodable, Undecodable) as exc:
-        page.rows[key] = page.source.wrap(row)
-        terms.emit(NotStored(page.source.family.reference, str(exc)))
-        return None
-    return payload
+        parts: list[Part] = yield Detach(
+            load_and_fill(jobs, token, terms), seconds, jobs[0].request.source
+        )
+    except LoadTimedOut as exc:
+        if not exc.is_begun:
+            yield from give_back(jobs, token, terms)
+        return [Part({}, dict.fromkeys(job.request.keys, exc)) for job in jobs]
+    return parts
 
 
-def _fill_item(page: Page, key: Key, payload: bytes | None, terms: Terms) -> FillItem:
-    """The entry for a loaded row; stamped with the epoch that its own claim saw."""
-    source, held = page.source, page.leased[key]
-    is_absent = page.rows[key] is ABSENT
-    ttl = source.negative_ttl if is_absent else source.ttl
-    fresh_ms = round(1000 * ttl * (1 - terms.jitter * terms.chance()))
-    if payload is None or fresh_ms <= 0:
-        return FillItem(held.entry_key, b"", 0)
-    entry = Entry(
-        entries.ABSENT if is_absent else entries.VALUE,
-        epoch=held.epoch,
-        at=held.at,
-        until=held.at + fresh_ms,
-        body=payload,
-    )
-    keep_ms = fresh_ms + round(1000 * source.tolerance)
-    return FillItem(held.entry_key, entries.pack(held.entry_key, entry), keep_ms)
+def _take_part(job: Job, part: Part) -> None:
+    page = job.page
+    page.rows.update(part.rows)
+    page.loaded.update(part.rows)
+    page.filled += part.filled
+    for key, error in part.failures.items():
+        page.fail(key, error, _why(error))
 
 
-def _fill(items: list[tuple[Page, FillItem]], token: bytes | None, terms: Terms) -> Steps[None]:
-    """Offer what was loaded; the callers have their answer whether or not it is taken."""
-    if token is None:
-        return
-    refused: Counter[str] = Counter()
-    for batch in in_batches(items, SCRIPT_KEYS):
-        try:
-            filled = yield Fill(token, [item for _, item in batch])
-        except StoreUnavailable as exc:
-            terms.emit(StoreFailed("", "fill", str(exc)))
-            return
-        for (page, item), stored in zip(batch, filled.stored, strict=True):
-            page.filled += bool(item.raw and stored)
-            refused[page.source.family.reference] += not stored
-    for reference, keys in (+refused).items():
-        terms.emit(FillRefused(reference, keys))
+def _why(error: Exception) -> Why:
+    return Why.LOAD_SLOW if isinstance(error, LoadTimedOut) else Why.LOAD_FAILED
+
+
+def _patience(jobs: list[Job], waited: float) -> float | None:
+    """How long this load may take, in seconds; None: for ever."""
+    pages = {id(job.page): job.page for job in jobs}.values()
+    policies = [page.policy for page in pages]
+    seconds = shortest(*(policy.load_timeout for policy in policies))
+    if all(key in job.page.old for job in jobs for key in job.request.keys):
+        seconds = shortest(seconds, *(policy.soft_timeout for policy in policies))
+    return None if seconds is None else max(seconds - waited, 0.001)

@@ -4,22 +4,18 @@ The in-memory store runs them as they are, the exhaustive model searches them, a
 scripts say the same to Redis; a differential test holds the two together, byte for byte.
 """
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from refcache.core.entries import (
     ABSENT,
     CHECKED,
-    EPOCH_TOKEN,
     LEASE,
     MARKER,
     NO_TOKEN,
-    ROW_TOKEN,
     TOMBSTONE,
     VALUE,
     Entry,
     Epoch,
-    Schema,
     Token,
     is_well_formed,
     live,
@@ -27,17 +23,16 @@ from refcache.core.entries import (
     pack_epoch,
     pack_tokens,
     parse,
-    parse_epoch,
     six,
     unpack,
     unpack_tokens,
     without,
     witness,
 )
+from refcache.core.epochs import Changes, EpochRules, Get, Put
 from refcache.core.operations import (
     Claim,
     Claimed,
-    ClaimGroup,
     Fill,
     Filled,
     FillItem,
@@ -48,24 +43,22 @@ from refcache.core.operations import (
     Written,
 )
 
-MOST_SCHEMAS = 32  # alive at once; each is a key more for every row that is marked
 
+@dataclass(frozen=True, slots=True)
+class Claiming:
+    """What is claimed of one group, and when (ms).
 
-class Put(NamedTuple):
-    """A new content for a key; `raw` None deletes it.
-
-    `keep_ms` None: for ever; 0: for as long as what stood there.
+    `is_new`: the schema was not listed.
     """
 
-    raw: bytes | None
-    keep_ms: int | None = None
+    claim: Claim
+    epoch: Epoch
+    is_new: bool
+    grace_ms: int
+    now: int
 
 
-Get = Callable[[bytes], bytes | None]
-Changes = dict[bytes, Put]
-
-
-class Rules:
+class Rules(EpochRules):
     """The transitions; each method is one guard that a negative control can take out."""
 
     # Claim
@@ -75,75 +68,38 @@ class Rules:
         epochs, replies = [], []
         for group in claim.groups:
             is_new = self.is_new(get, group)
-            epoch = self._announced(get, group, claim, now, changes)
+            epoch = self.announced(get, group, claim, now, changes)
             closed = self.is_closed(epoch, group.schema, now)
             epochs.append(_current(get, group.epoch_key, changes))
+            claiming = Claiming(claim, epoch, is_new, group.grace_ms, now)
             replies.append(
                 [
-                    Grant.REFUSED
-                    if closed
-                    else self._claim_key(get, key, epoch, is_new, claim, now, changes)
+                    Grant.REFUSED if closed else self._claim_key(get, key, claiming, changes)
                     for key in group.entry_keys
                 ]
             )
         return changes, Claimed(now, epochs, replies)
 
-    def is_new(self, get: Get, group: ClaimGroup) -> bool:
-        """Whether the schema was not listed: no write has to have reached what is stored of it."""
-        epoch = parse_epoch(group.epoch_key, get(group.epoch_key))
-        return epoch is None or epoch.schema(group.schema) is None
-
-    def _announced(
-        self, get: Get, group: ClaimGroup, claim: Claim, now: int, changes: Changes
-    ) -> Epoch:
-        """The epoch with the group's schema in it; made anew where there is none."""
-        found = parse_epoch(group.epoch_key, get(group.epoch_key))
-        epoch = found or Epoch(claim.fresh_epoch)
-        mine = epoch.schema(group.schema)
-        if mine is None or mine.until - now < group.keep // 2:
-            since = self.opening(epoch, now) if mine is None else mine.since
-            others = tuple(s for s in epoch.schemas if s.id != group.schema and s.until > now)
-            renewed = Schema(group.schema, since, now + group.keep)
-            if len(others) >= MOST_SCHEMAS:  # Their entries must not be met again: a new epoch.
-                others, epoch = others[1 - MOST_SCHEMAS :], epoch._replace(id=claim.fresh_epoch)
-            epoch = epoch._replace(schemas=(*others, renewed), tokens=live(epoch.tokens, now))
-        if epoch != found:
-            changes[group.epoch_key] = Put(pack_epoch(group.epoch_key, epoch, now))
-        return epoch
-
-    def opening(self, epoch: Epoch, now: int) -> int:
-        """From when on a new schema may fill: when the writers that do not know it are over."""
-        return max((t.deadline for t in live(epoch.tokens, now)), default=0)
-
-    def is_closed(self, epoch: Epoch, schema: bytes, now: int) -> bool:
-        mine = epoch.schema(schema)
-        return epoch.is_marked(now) or mine is None or mine.since > now
-
     def _claim_key(
-        self,
-        get: Get,
-        key: bytes,
-        epoch: Epoch,
-        is_new: bool,  # noqa: FBT001 - of the group
-        claim: Claim,
-        now: int,
-        changes: Changes,
+        self, get: Get, key: bytes, claiming: Claiming, changes: Changes
     ) -> Grant | bytes:
+        claim, now = claiming.claim, claiming.now
         raw = get(key)
-        entry = self.standing(key, raw, epoch, now)
-        if entry is None or raw is None or _is_doubtful(claim, key, raw, is_new):
-            return self._lease(key, epoch, claim, now, 0, changes)
+        entry = self.standing(key, raw, claiming.epoch, now)
+        if entry is None or raw is None:
+            return self._lease(key, claiming, 0, changes)
         if entry.state in (LEASE, TOMBSTONE):
             if entry.state == LEASE and entry.deadline > now:
                 return raw
-            return self._lease(key, epoch, claim, now, entry.until, changes)
-        if entry.state == MARKER or entry.deadline > now:
-            return raw
-        if entry.until > now and not claim.refresh:
+            return self._lease(key, claiming, entry.until, changes)
+        if entry.state != MARKER and _is_doubtful(claiming, key, raw):
+            return self._lease(key, claiming, self.settled(entry, claiming), changes)
+        is_fresh = entry.until > now and not claim.refresh
+        if entry.state == MARKER or entry.deadline > now or is_fresh:
             return raw
         held = claim.token + six(now + claim.lease_ms)
         changes[key] = Put(raw[:4] + held + raw[CHECKED:], 0)
-        return Grant.LEASE
+        return self._grant(claiming, self.settled(entry, claiming))
 
     def standing(self, key: bytes, raw: bytes | None, epoch: Epoch, now: int) -> Entry | None:
         """The entry that a claim must respect, or None where the key is free."""
@@ -160,14 +116,21 @@ class Rules:
             entry = entry._replace(state=TOMBSTONE)
         return entry if max(entry.until, entry.deadline) > now else None
 
-    def _lease(
-        self, key: bytes, epoch: Epoch, claim: Claim, now: int, tombstone: int, changes: Changes
-    ) -> Grant:
+    def settled(self, entry: Entry, claiming: Claiming) -> int:
+        """When a replica has what a value was loaded from: the last write came before it."""
+        return entry.at + claiming.grace_ms if claiming.grace_ms else 0
+
+    def _lease(self, key: bytes, claiming: Claiming, tombstone: int, changes: Changes) -> Grant:
+        claim, now = claiming.claim, claiming.now
         deadline = now + claim.lease_ms
         until = tombstone if tombstone > now else 0
-        entry = Entry(LEASE, claim.token, deadline, epoch.id, now, until)
+        entry = Entry(LEASE, claim.token, deadline, claiming.epoch.id, now, until)
         changes[key] = Put(pack(key, entry), max(deadline, until) - now)
-        return Grant.PRIMARY_LEASE if until else Grant.LEASE
+        return self._grant(claiming, until)
+
+    def _grant(self, claiming: Claiming, tombstone: int) -> Grant:
+        is_just_written = tombstone > claiming.now or claiming.epoch.reads_primary(claiming.now)
+        return Grant.PRIMARY_LEASE if is_just_written else Grant.LEASE
 
     # Fill
 
@@ -206,33 +169,17 @@ class Rules:
     # Mark
 
     def mark(self, get: Get, mark: Mark, now: int) -> tuple[Changes, Written]:
-        epochs = [parse_epoch(g.epoch_key, get(g.epoch_key)) for g in mark.groups]
+        epochs = [self.epoch(get, g.epoch_key) for g in mark.groups]
         outdated = self.outdated(mark.groups, epochs)
         if outdated is not None:
             return {}, Written(now, outdated)
         changes: Changes = {}
         for group, epoch in zip(mark.groups, epochs, strict=True):
-            marked = self._marked_epoch(epoch or Epoch(mark.fresh_epoch), group, mark, now)
+            marked = self.marked_epoch(epoch or self.made(mark.fresh_epoch), group, mark, now)
             changes[group.epoch_key] = Put(pack_epoch(group.epoch_key, marked, now))
             for key in group.entry_keys:
                 changes[key] = self._marked_key(get, key, group, mark, now)
         return changes, Written(now)
-
-    def outdated(
-        self, groups: Sequence[WriteGroup], epochs: list[Epoch | None]
-    ) -> list[tuple[bytes, ...]] | None:
-        """The live schemas per group, where a group was given other ones; else None."""
-        alive = [tuple(s.id for s in epoch.schemas) if epoch else () for epoch in epochs]
-        given = [group.schemas for group in groups]
-        return None if alive == given else alive
-
-    def _marked_epoch(self, epoch: Epoch, group: WriteGroup, mark: Mark, now: int) -> Epoch:
-        tokens = live(epoch.tokens, now)
-        before = {t.kind for t in tokens if t.id == mark.token}
-        kind = EPOCH_TOKEN if group.whole or EPOCH_TOKEN in before else ROW_TOKEN
-        others = without(tokens, mark.token)
-        tokens = (*others, Token(mark.token, now + mark.timeout_ms, kind))
-        return epoch._replace(id=mark.fresh_epoch if group.whole else epoch.id, tokens=tokens)
 
     def _marked_key(self, get: Get, key: bytes, group: WriteGroup, mark: Mark, now: int) -> Put:
         others = self.other_owners(parse(key, get(key)), mark.token, now)
@@ -247,7 +194,7 @@ class Rules:
     # Release
 
     def release(self, get: Get, release: Release, now: int) -> tuple[Changes, Written]:
-        epochs = [parse_epoch(g.epoch_key, get(g.epoch_key)) for g in release.groups]
+        epochs = [self.epoch(get, g.epoch_key) for g in release.groups]
         known = [g for g, e in zip(release.groups, epochs, strict=True) if e is not None]
         outdated = self.outdated(known, [e for e in epochs if e is not None])
         if outdated is not None:
@@ -257,17 +204,11 @@ class Rules:
         changes: Changes = {}
         for group, epoch in zip(release.groups, epochs, strict=True):
             if epoch is not None:
-                released = self._released_epoch(epoch, group, release, now)
+                released = self.released_epoch(epoch, group, release, now)
                 changes[group.epoch_key] = Put(pack_epoch(group.epoch_key, released, now))
             for key in group.entry_keys:
                 changes[key] = self._released_key(get, key, group, release, now)
         return changes, Written(now)
-
-    def _released_epoch(self, epoch: Epoch, group: WriteGroup, release: Release, now: int) -> Epoch:
-        tokens = without(live(epoch.tokens, now), release.token)
-        schemas = epoch.schemas if tokens else tuple(s._replace(since=0) for s in epoch.schemas)
-        epoch_id = release.fresh_epoch if group.whole else epoch.id
-        return Epoch(epoch_id, schemas, tokens)
 
     def _released_key(
         self, get: Get, key: bytes, group: WriteGroup, release: Release, now: int
@@ -278,10 +219,9 @@ class Rules:
         return self._tombstone(key, now, group.grace_ms)
 
 
-def _is_doubtful(claim: Claim, key: bytes, raw: bytes, is_new: bool) -> bool:  # noqa: FBT001 - of the group
+def _is_doubtful(claiming: Claiming, key: bytes, raw: bytes) -> bool:
     """Whether a stored value is to be loaded again, and not served meanwhile."""
-    is_seen = claim.witnesses.get(key) == witness(raw)
-    return raw[19:20] in (VALUE, ABSENT) and (is_new or is_seen)
+    return claiming.is_new or claiming.claim.witnesses.get(key) == witness(raw)
 
 
 def _marker(key: bytes, tokens: tuple[Token, ...], grace_ms: int, now: int) -> Put:

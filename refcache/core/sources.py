@@ -10,13 +10,14 @@ from refcache.core.keys import Family, Key, index_text, key_text
 MOST_CHECKED = 4096  # rows per source; at some 500 bytes each
 
 
-class Absence(Enum):
-    """The answer "there is no such row", which is neither a miss nor an error."""
+class NoRow(Enum):
+    """An answer that is no row: there is none, or nobody could say."""
 
     ABSENT = 0
+    FAILED = 1
 
 
-ABSENT = Absence.ABSENT
+ABSENT, FAILED = NoRow.ABSENT, NoRow.FAILED
 
 
 class Checked(NamedTuple):
@@ -34,6 +35,10 @@ class Memory:
         # One value, so that no thread meets the rows of one epoch under another.
         self._current: tuple[bytes, dict[bytes, Checked]] = (b"", {})
 
+    @property
+    def rows(self) -> dict[bytes, Checked]:
+        return self._current[1]
+
     def of(self, head: bytes) -> dict[bytes, Checked]:
         """The rows whose entries begin with *head*: their format, state and epoch."""
         known_head, rows = self._current
@@ -41,6 +46,13 @@ class Memory:
             rows = {}
             self._current = (head, rows)
         return rows
+
+
+@dataclass(slots=True)
+class Pace:
+    """How long the last load took, in seconds; 0.0: there was none yet."""
+
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +87,7 @@ class Source:
     is_shareable: bool = False
     origin: Any = None
     memory: Memory = field(init=False, default_factory=Memory)
+    pace: Pace = field(init=False, default_factory=Pace)
     head: bytes = field(init=False)
     epoch_key: bytes = field(init=False)
 

@@ -9,7 +9,7 @@ from django.db import Error, connections
 from django.db.models import Q, QuerySet
 
 from refcache.conf import conf
-from refcache.core.exceptions import LoadFailed
+from refcache.core.exceptions import ReferenceUnavailable
 from refcache.core.keys import Key
 from refcache.core.operations import Load, Loaded, LoadRequest
 from refcache.core.sources import Source
@@ -22,23 +22,36 @@ COMPOSITE_CHUNK = 100  # keys; each is a branch of the condition, and SQLite all
 
 
 def load(operation: Load) -> Loaded:
-    """The rows of each request, one query per chunk of keys.
-
-    Raises:
-        LoadFailed: The database refused or could not be reached.
-    """
-    aliases = [request.source.origin.alias for request in operation.requests]
+    """The rows of each request, one query per chunk of keys; a chunk that fails, fails alone."""
+    aliases = [_alias(request) for request in operation.requests]
     # Asked before the rows, and in the same breath: what they see is what it was asked of.
     storable = {alias: _may_fill(alias, again=True) for alias in dict.fromkeys(aliases)}
-    rows = [_load_rows(request) for request in operation.requests]
-    return Loaded(rows, [storable[alias] for alias in aliases])
+    read = [_load_request(request) for request in operation.requests]
+    return Loaded(
+        [rows for rows, _ in read],
+        [storable[alias] for alias in aliases],
+        [failures for _, failures in read],
+    )
 
 
 def may_fill(sources: Sequence[Source]) -> list[bool]:
     """Per source whether what is loaded now is the latest commit, and may be stored."""
-    aliases = [source.origin.alias for source in sources]
-    allowed = {alias: _may_fill(alias, again=False) for alias in dict.fromkeys(aliases)}
-    return [allowed[alias] for alias in aliases]
+    asked = [
+        {source.origin.database(is_primary=is_primary) for is_primary in (True, False)}
+        for source in sources
+    ]
+    allowed = {alias: _may_fill(alias, again=False) for alias in set().union(*asked)}
+    return [all(allowed[alias] for alias in aliases) for aliases in asked]
+
+
+def may_share(operation: Load) -> bool:
+    """Whether another thread's connection would read the same rows as this one's."""
+    return all(sessions.is_known_to_fill(_alias(request)) for request in operation.requests)
+
+
+def _alias(request: LoadRequest) -> str:
+    origin: Origin = request.source.origin
+    return origin.database(is_primary=request.primary)
 
 
 def _may_fill(alias: str, *, again: bool) -> bool:
@@ -53,16 +66,52 @@ def rows_of(origin: Origin, alias: str) -> QuerySet[Any]:
     return origin.model._base_manager.using(alias).filter(**origin.filter).order_by()
 
 
-def _load_rows(request: LoadRequest) -> dict[Key, Row]:
-    origin: Origin = request.source.origin
-    alias = origin.alias
+def _load_request(request: LoadRequest) -> tuple[dict[Key, Row], dict[Key, Exception]]:
+    """What a replica cannot give, the primary may."""
+    rows, failures = _load_rows(request)
+    if failures and not request.primary and request.source.origin.replica is not None:
+        again, failures = _load_rows(request._replace(keys=list(failures), primary=True))
+        rows |= again
+    return rows, failures
+
+
+def _load_rows(request: LoadRequest) -> tuple[dict[Key, Row], dict[Key, Exception]]:
+    """Rows, and errors, by key.
+
+    Raises:
+        ReferenceUnavailable: Within a transaction of the same database, which has undone it now:
+            its owner must not go on as if nothing had happened.
+    """
+    origin, alias = request.source.origin, _alias(request)
     found: dict[Key, Row] = {}
+    failures: dict[Key, Exception] = {}
+    refusal: Error | None = None
+    for chunk in _chunks(alias, request.keys):
+        try:
+            if refusal is not None:
+                raise refusal
+            found.update(_read(origin, alias, chunk))
+        except Error as exc:
+            if connections[alias].in_atomic_block:
+                reference = request.source.family.reference
+                raise ReferenceUnavailable(reference, list(request.keys)) from exc
+            failures.update(dict.fromkeys(chunk, exc))
+            if connections[alias].connection is None:  # The other chunks would wait as long.
+                refusal = exc
+    return found, failures
+
+
+def _read(origin: Origin, alias: str, keys: Sequence[Key]) -> dict[Key, Row]:
+    """One chunk; once more where the connection was kept from before the server restarted."""
+    connection = connections[alias]
+    is_kept = connection.connection is not None and not sessions.is_in_transaction(alias)
     try:
-        for chunk in _chunks(alias, request.keys):
-            found.update(_query(origin, alias, chunk))
-    except Error as exc:
-        raise LoadFailed(request.source, request.keys) from exc
-    return found
+        return dict(_query(origin, alias, keys))
+    except Error:
+        if not is_kept or connection.connection is None or connection.is_usable():
+            raise
+    connection.close()
+    return dict(_query(origin, alias, keys))
 
 
 def _chunks(alias: str, keys: Sequence[Key]) -> Iterator[Sequence[Key]]:

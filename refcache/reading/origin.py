@@ -18,6 +18,7 @@ class Origin:
         key: The fields by which rows are asked for, `("pk",)` for the primary key.
         columns: What is read after the primary key, by attribute name.
         filter: Rows outside it count as absent.
+        replica: The database that fills may read from; None: the same.
     """
 
     model: type[Model]
@@ -25,6 +26,10 @@ class Origin:
     key: tuple[str, ...]
     columns: tuple[str, ...] = ()
     filter: Mapping[str, Any] = field(default_factory=dict)
+    replica: str | None = None
+
+    def database(self, *, is_primary: bool) -> str:
+        return self.alias if is_primary or self.replica is None else self.replica
 
 
 def alias_of(model: type[Model], using: str | None) -> str:

@@ -6,7 +6,7 @@ which holds what any of them needs.
 
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from django.db import connections
@@ -16,6 +16,7 @@ from refcache.core.composition import Node, Span
 from refcache.core.exceptions import InvalidReference
 from refcache.core.keys import Key
 from refcache.core.snapshots import Snapshot, snapshot_type
+from refcache.core.staleness import Policy
 from refcache.declaration import PRIMARY, Declaration
 from refcache.reading.casts import own_integers
 from refcache.reading.columns import column_for
@@ -45,6 +46,7 @@ class Plan:
         columns: The declared fields' own fields, in the order of the declaration.
         key_names: The fields of the key that the reference is asked by.
         integers: The least and the greatest integer that are keys as they are; (1, 0): none.
+        policy: What its reads accept, unless they say otherwise.
     """
 
     declaration: Declaration
@@ -55,6 +57,7 @@ class Plan:
     columns: tuple[AnyField, ...]
     key_names: tuple[str, ...]
     integers: tuple[int, int]
+    policy: Policy
 
     @property
     def origin(self) -> Origin:
@@ -79,7 +82,7 @@ class Plans:
         """Whose rows the *entries* of that name hold, and each reference that reads them."""
         models = [each.model for each in self.watches if each.family.reference == entries]
         for name, plan in self.plans.items():
-            if any(each.reference == entries for each in plan.node.families()):
+            if any(each.family.reference == entries for each in plan.node.sources()):
                 yield models[0], name
 
 
@@ -153,13 +156,17 @@ class Draft:
         declaration = self.declaration
         rows = Rows(
             declaration.name,
-            origin_of(self.model, declaration.using, declaration.filter),
+            replace(
+                origin_of(self.model, declaration.using, declaration.filter),
+                replica=declaration.fill_from,
+            ),
             declaration.version,
             declaration.ttl,
             declaration.negative_ttl,
             declaration.staleness.longest,
             is_strict=declaration.is_strict,
             watches_sql=declaration.watch_sql,
+            grace=declaration.grace,
         )
         wanted = [*(column for column, _ in self.tree.own), *self.tree.spans]
         if self.key != PRIMARY:
@@ -234,6 +241,7 @@ class Draft:
             columns=tuple(leaves(self.tree)),
             key_names=tuple(column.name for column in self.key_fields),
             integers=self._integers(),
+            policy=self.declaration.policy,
         )
 
     def _integers(self) -> tuple[int, int]:

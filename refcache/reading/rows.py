@@ -11,6 +11,7 @@ from django.db.models import Model
 
 from refcache.core.codec import RowCodec
 from refcache.core.columns import Column
+from refcache.core.entries import FORMAT
 from refcache.core.keys import Family, Key, family, schema_id
 from refcache.core.snapshots import Snapshot
 from refcache.core.sources import Source
@@ -34,6 +35,8 @@ class Rows:
         indexes: Further keys by which they are found, by the fields' names.
         is_strict: Whether one of the references wants writes refused that cannot be marked.
         watches_sql: Whether one of the references wants statements looked at.
+        grace: Seconds after a write in which fills read the primary; 0: they always do. Rows that
+            are only spanned are never filled from a replica.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Rows:
     indexes: dict[tuple[str, ...], tuple[AnyField, ...]] = field(default_factory=dict)
     is_strict: bool = False
     watches_sql: bool = False
+    grace: float = 0.0
 
     def need(self, declaration: Declaration) -> None:
         """Be as fresh as one more reference asks."""
@@ -90,6 +94,7 @@ class Watch:
         indexes: The entries that lead to them from other keys.
         is_strict: Whether a write that cannot be marked is refused.
         watches_sql: Whether statements that no signal announces are looked at.
+        grace: Seconds after a write in which fills read the primary; 0: they always do.
     """
 
     model: type[Model]
@@ -101,6 +106,7 @@ class Watch:
     indexes: tuple["WatchedIndex", ...]
     is_strict: bool
     watches_sql: bool
+    grace: float
 
     def depends_on(self, written: Collection[str]) -> bool:
         """Whether a write of these fields only may touch the entries."""
@@ -145,6 +151,7 @@ def sources_of(rows: Rows, prefix: bytes, snapshot: type[Snapshot] | None = None
         ttl=rows.ttl,
         negative_ttl=rows.negative_ttl,
         tolerance=rows.tolerance,
+        grace=rows.grace,
         is_shareable=codec.is_direct,
         origin=replace(rows.origin, columns=tuple(rows.columns)),
     )
@@ -176,6 +183,7 @@ def watch(rows: Rows, prefix: bytes) -> Watch:
         indexes=tuple(indexes),
         is_strict=rows.is_strict,
         watches_sql=rows.watches_sql,
+        grace=rows.grace,
     )
 
 
@@ -204,6 +212,7 @@ def _fingerprint(rows: Rows, codec: RowCodec) -> str:
         origin.alias,
         # A test's database holds other rows than the one that it stands for.
         str(connections[origin.alias].settings_dict["NAME"]),
+        FORMAT,  # Code that writes values otherwise has entries of its own.
         codec.signature,
         sorted((lookup, literal(value)) for lookup, value in origin.filter.items()),
         sorted(rows.indexes),

@@ -1,6 +1,6 @@
 """Loading rows into the store before anybody asks: whole references or chosen keys."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,13 @@ def warm_batch(
         stored=sum(page.filled for page in own.values()),
         absent=sum(row is ABSENT for row in rows.values()),
     )
+
+
+def renewing(
+    wanted: Sequence[tuple[Plan, Iterable[object]]], terms: Terms, within: float
+) -> Steps[None]:
+    """Load what is past its TTL, or will be *within* so many seconds."""
+    yield from answers(wanted, terms, Mode.RENEW, horizon_ms=round(1000 * within))
 
 
 def add(counts: WarmCounts, more: WarmCounts) -> WarmCounts:

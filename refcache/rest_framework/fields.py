@@ -27,7 +27,8 @@ class ReferenceField(KeyedField):
     """A field of the row that a key refers to, or the whole snapshot as an object. Read-only.
 
     All keys of all rows that the serializer shows are resolved in one read. A null key gives None,
-    a missing row its placeholder (None where the reference declares no `missing`).
+    a missing row its placeholder (None where the reference declares no `missing`). A row that could
+    not be read gives what the reference's `on_error` says; where that is "omit", None.
 
     Args:
         reference: The reference's name.
@@ -79,13 +80,14 @@ class ReferenceField(KeyedField):
         if is_null(value):
             return None
         page = page_of(self.root, hint=PER_ROW_HINT)
+        found: Snapshot | None
         try:
             found = page.get(
                 self.reference, value, expects_key=self._is_under_many, hint=PER_ROW_HINT
             )
         except InvalidKey:  # A row cannot have it, so it is missing.
             found = references[self.reference].placeholder(value)
-        return self._represent(found, page.plan(self.reference))
+        return None if found is None else self._represent(found, page.plan(self.reference))
 
     def _represent(self, found: Snapshot, plan: Plan) -> Any:
         if found.is_placeholder:

@@ -1,6 +1,7 @@
 """What one page, or one request, has resolved: all its references in one read."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from weakref import WeakKeyDictionary
 
 from rest_framework.serializers import ListSerializer
@@ -10,11 +11,13 @@ from refcache.conf import conf
 from refcache.core.events import PerRow
 from refcache.core.exceptions import InvalidKey, PerRowLookup
 from refcache.core.snapshots import Snapshot
+from refcache.lookup import Lookup
 from refcache.reading.answers import is_null
 from refcache.reading.planning import Plan
 from refcache.registry import ReferenceCache, references
 from refcache.rest_framework.gathering import instance_of, rows_in, shown_by
 from refcache.rest_framework.keys import AnySerializer, KeyedField, keys_in
+from refcache.rest_framework.reporting import Report
 
 CONTEXT_NAME = "refcache"
 
@@ -28,6 +31,7 @@ class Page:
         prefetch: Load relations that nested serializers show and nobody has loaded.
         contexts: Further references to resolve for each row of a serializer that is watched: name
             of the reference and the key's attribute.
+        report: Is told of every answer; None: nobody is.
     """
 
     def __init__(
@@ -35,15 +39,18 @@ class Page:
         *,
         prefetch: bool = False,
         contexts: Mapping[str, tuple[str, Key]] | None = None,
+        report: Report | None = None,
         registry: ReferenceCache = references,
     ) -> None:
         self._registry = registry
         self._prefetch = prefetch
         self._contexts = contexts or {}
+        self._report = report
         self._roots: WeakKeyDictionary[AnySerializer, None] = WeakKeyDictionary()
         self._unread: list[AnySerializer] = []
         self._is_many: bool | None = None  # None while nobody has been watched
-        self._found: dict[str, dict[object, Snapshot]] = {}
+        # None: the row could not be read, and the reference declares that it be left out.
+        self._found: dict[str, dict[object, Snapshot | None]] = {}
         self._plans: dict[str, Plan] = {}
 
     def plan(self, reference: str) -> Plan:
@@ -84,12 +91,13 @@ class Page:
         """Whether a key that was not gathered is a lookup row by row: not for a single object."""
         return self._is_many is not False
 
-    def get(self, reference: str, key: object, *, expects_key: bool, hint: str) -> Snapshot:
-        """The snapshot or placeholder.
+    def get(self, reference: str, key: object, *, expects_key: bool, hint: str) -> Snapshot | None:
+        """The snapshot or placeholder; None where a row that failed is to be left out.
 
         Raises:
             InvalidKey: *key* cannot be one of the reference.
             PerRowLookup: *expects_key*, it was not gathered, and `PER_ROW` says "raise".
+            ReferenceUnavailable: It could not be read, and the reference declares no other way.
         """
         self._resolve_unread()
         cast = self.plan(reference).cast(key)
@@ -97,12 +105,13 @@ class Page:
         if cast not in found:
             if expects_key:
                 self._complain(reference, key, hint)
-            found.update(self._registry[reference].lookup([key]))
+            self._take(reference, [cast], self._registry[reference].lookup([cast]))
         return found[cast]
 
     def keys(self, reference: str) -> Iterator[object]:
         self._resolve_unread()
-        return iter(self._found.get(reference, {}))
+        found = self._found.get(reference, {})
+        return (key for key, row in found.items() if row is not None)
 
     def _resolve_unread(self) -> None:
         if self._unread:
@@ -113,7 +122,18 @@ class Page:
         for root in roots:
             _read_roots[root] = None
         for reference, lookup in self._registry.lookup(wanted).items():
-            self._found.setdefault(reference, {}).update(lookup)
+            self._take(reference, wanted[reference], lookup)
+
+    def _take(self, reference: str, keys: Iterable[object], lookup: Lookup) -> None:
+        found, plan = self._found.setdefault(reference, {}), self.plan(reference)
+        found.update(lookup)
+        if plan.declaration.on_error == "omit":
+            for key in keys:
+                with suppress(InvalidKey):
+                    if not is_null(key):
+                        found.setdefault(plan.cast(key), None)
+        if self._report is not None:
+            self._report.add(reference, lookup)
 
     def _wanted(self, roots: Iterable[AnySerializer]) -> Wanted:
         wanted: Wanted = {}
@@ -159,7 +179,8 @@ class Page:
 class ContextMapping(Mapping[object, Snapshot]):
     """`context["customer_context"]`: snapshots by key, resolved when the first is read.
 
-    A missing row has its placeholder, which is falsy; a null key has none.
+    A missing row has its placeholder, which is falsy; a null key has none, and neither has a row
+    that failed and is to be left out.
     """
 
     def __init__(self, page: Page, reference: str, *, name: str) -> None:
@@ -174,11 +195,14 @@ class ContextMapping(Mapping[object, Snapshot]):
         if is_null(key):
             raise KeyError(key)
         try:
-            return self._page.get(
+            found = self._page.get(
                 self._reference, key, expects_key=self._page.expects_all_keys, hint=self._hint
             )
         except InvalidKey:
             raise KeyError(key) from None
+        if found is None:
+            raise KeyError(key)
+        return found
 
     def __iter__(self) -> Iterator[object]:
         return self._page.keys(self._reference)

@@ -9,9 +9,11 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.serializers import ListSerializer
 
 from refcache.rest_framework.pages import CONTEXT_NAME, ContextMapping, Page
+from refcache.rest_framework.reporting import Report
 
 if TYPE_CHECKING:
     from rest_framework.generics import GenericAPIView
+    from rest_framework.response import Response
     from rest_framework.serializers import BaseSerializer
 
     Base = GenericAPIView[Any]
@@ -27,9 +29,13 @@ class ReferenceContextMixin(Base):
     reference and the attribute of the rows that holds its key.
 
         reference_context = {"customer_context": ("customer", "customer_id")}
+
+    With `reports_staleness = True` responses tell in the header `Age` how many seconds ago the
+    oldest answer was loaded, and in `Refcache-Stale` which are stale, or could not be read.
     """
 
     reference_context: ClassVar[Mapping[str, tuple[str, Any]]] = {}
+    reports_staleness: ClassVar[bool] = False
 
     def get_serializer(self, *args: Any, **kwargs: Any) -> "BaseSerializer[Any]":
         serializer = super().get_serializer(*args, **kwargs)
@@ -47,6 +53,15 @@ class ReferenceContextMixin(Base):
         }
         return {**super().get_serializer_context(), **mappings, CONTEXT_NAME: self._reference_page}
 
+    def finalize_response(
+        self, request: Any, response: Any, *args: Any, **kwargs: Any
+    ) -> "Response":
+        final = super().finalize_response(request, response, *args, **kwargs)
+        if self._reference_report is not None and not getattr(response, "exception", False):
+            for name, value in self._reference_report.headers().items():
+                final.headers.setdefault(name, value)
+        return final
+
     @cached_property
     def _only_reads(self) -> bool:
         """As the request came: the browsable API pretends other methods to show their forms."""
@@ -55,7 +70,11 @@ class ReferenceContextMixin(Base):
     @cached_property
     def _reference_page(self) -> Page:
         """This request's: REST framework makes a view for each."""
-        return Page(prefetch=True, contexts=self.reference_context)
+        return Page(prefetch=True, contexts=self.reference_context, report=self._reference_report)
+
+    @cached_property
+    def _reference_report(self) -> Report | None:
+        return Report() if self.reports_staleness else None
 
 
 def _repeatable(rows: Any) -> Any:

@@ -125,6 +125,11 @@ class Session:
             self._asked_at, self._is_allowed = self._writes, _ask(connection)
         return self._is_allowed
 
+    @property
+    def is_allowed(self) -> bool:
+        """Whether `allow` has said so, and nothing has happened since."""
+        return self._asked_at == self._writes and self._is_allowed
+
 
 def _told(
     watcher: Watcher, connection: BaseDatabaseWrapper, statement: Statement, sql: str,
@@ -173,6 +178,14 @@ def may_fill(alias: str, *, again: bool = False) -> bool:
     connection = connections[alias]
     session = session_of(connection)
     return session is not None and session.allow(connection, again=again)
+
+
+def is_known_to_fill(alias: str) -> bool:
+    """As `may_fill`, but without a query: as far as one has told since the last write."""
+    if not is_in_transaction(alias):
+        return True
+    session = session_of(connections[alias])
+    return session is not None and session.is_allowed
 
 
 def text_of(sql: Any, connection: BaseDatabaseWrapper) -> str:

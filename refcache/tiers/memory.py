@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from refcache.core.epochs import Changes, Put
 from refcache.core.operations import Claim, Entries, Fill, Mark, Operation, Read, Release
-from refcache.core.rules import Changes, Put, Rules
+from refcache.core.rules import Rules
 
 SWEEP_AFTER = 10_000  # puts, or as many as entries were left by the last sweep
 
@@ -31,7 +32,8 @@ class MemoryStore:
         with self._lock:
             now = self._clock()
             if isinstance(operation, Read):
-                return Entries([self._get(key, now) for key in operation.entry_keys], now)
+                raws = [self._get(key, now) for key in operation.entry_keys]
+                return Entries(raws, now, self._rules.incarnation)
             changes, reply = self._transition(operation, now)
             for key, put in changes.items():
                 self._put(key, put, now)

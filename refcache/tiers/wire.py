@@ -76,7 +76,7 @@ def _claim(claim: Claim) -> Call:
         int(claim.refresh),
     ]
     for group in claim.groups:
-        arguments += (group.schema, group.keep, len(group.entry_keys))
+        arguments += (group.schema, group.keep, group.grace_ms, len(group.entry_keys))
     if claim.witnesses:
         for place, key in enumerate(keys, 1):
             if key in claim.witnesses:

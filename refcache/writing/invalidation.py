@@ -86,6 +86,7 @@ class Invalidation:
         """
         if not touched:
             return
+        self._drop_copies(touched)
         try:
             self._release(token, touched)
         except StoreUnavailable as exc:
@@ -98,6 +99,7 @@ class Invalidation:
         Raises:
             StoreUnavailable: The store cannot be told; nothing is remembered.
         """
+        self._drop_copies(touched)
         self._release(self._terms.token(), touched)
         for reference, _, keys in changes(touched):
             self._terms.emit(Changed(reference, keys, "relay"))
@@ -132,6 +134,7 @@ class Invalidation:
         if not touched:
             return True
         merged = merge(touched)
+        self._drop_copies(merged)
         try:
             run(mark(merged, token, self._terms, self._known), self._perform)
         except StoreUnavailable as exc:
@@ -146,6 +149,10 @@ class Invalidation:
         for each in merged:
             self._terms.emit(Marked(each.family.reference, len(each.texts)))
         return True
+
+    def _drop_copies(self, touched: Sequence[Touched]) -> None:
+        for each in touched:
+            self._terms.copies.drop(each.family.epoch_key, each.texts, whole=each.whole)
 
     def _tell_failure(
         self, operation: str, touched: Sequence[Touched], exc: StoreUnavailable

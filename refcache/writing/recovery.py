@@ -1,18 +1,16 @@
 """Releases that the store could not be told: repeated in the background until it can."""
 
-import atexit
-import os
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
-from weakref import WeakMethod
 
 from refcache.core.exceptions import StoreUnavailable
 from refcache.core.writes import Touched
+from refcache.processes import after_fork, at_exit
 
-RETRY_AFTER = 1.0  # seconds; each attempt may take the store's timeout
+RETRY_AFTER = 0.25  # seconds; meanwhile this process's reads go to the database
 # Entries; beyond it, all of a reference are dropped in the place of its single ones.
 LONGEST = 10_000
 TOGETHER = 500  # entries of one attempt
@@ -41,8 +39,8 @@ class Recovery:
         self._waiting: dict[Name, Waiting] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        _at_exit(WeakMethod(self.retry))
-        _after_fork(WeakMethod(self._forget_parent))
+        at_exit(self._end)
+        after_fork(self._forget_parent)
 
     def __len__(self) -> int:
         """How many entries wait; all of a reference count as one."""
@@ -120,6 +118,9 @@ class Recovery:
         since = min(each.since for each in found)
         self._waiting[longest, b""] = Waiting(found[-1].token, whole, since)
 
+    def _end(self) -> None:
+        self.retry()
+
     def _forget_parent(self) -> None:
         """After a fork: what waited is the parent's to release, and its thread is not here."""
         self._waiting, self._thread, self._lock = {}, None, threading.Lock()
@@ -132,19 +133,3 @@ def _singles(touched: Touched) -> list[tuple[Name, Touched]]:
     if touched.whole:
         found.append(((epoch_key, b""), bare._replace(whole=True)))
     return found
-
-
-def _at_exit(retry: "WeakMethod[Callable[[], bool]]") -> None:
-    def last() -> None:
-        if (method := retry()) is not None:
-            method()
-
-    atexit.register(last)
-
-
-def _after_fork(forget: "WeakMethod[Callable[[], None]]") -> None:
-    def in_child() -> None:
-        if (method := forget()) is not None:
-            method()
-
-    os.register_at_fork(after_in_child=in_child)

@@ -49,14 +49,16 @@ class WatchedTable:
         return len(self.indexes) == len(self.watch.indexes)
 
     def touched(self, texts: Iterable[bytes], rows: Iterable[Key]) -> Touched:
-        watch = self.watch
-        return Touched(
-            watch.family, tuple(texts), rows=tuple(rows), is_strict=watch.is_strict, cause="sql"
-        )
+        return self._of_sql(tuple(texts), whole=False)._replace(rows=tuple(rows))
 
     def whole(self) -> Touched:
+        return self._of_sql((), whole=True)
+
+    def _of_sql(self, texts: tuple[bytes, ...], *, whole: bool) -> Touched:
         watch = self.watch
-        return Touched(watch.family, (), whole=True, is_strict=watch.is_strict, cause="sql")
+        return Touched(
+            watch.family, texts, whole, watch.grace, is_strict=watch.is_strict, cause="sql"
+        )
 
     def depends_on(self, written: Iterable[str]) -> bool:
         return self.columns is None or not self.columns.isdisjoint(written)

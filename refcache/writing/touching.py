@@ -71,7 +71,7 @@ def _touched_by_keys(
     if not watch.watches_sql and update_fields is not None and watch.is_keyed_by(update_fields):
         rows = ()  # Nothing tells which keys they are to have.
     texts = tuple(key_text(key) for key in rows)
-    return Touched(watch.family, texts, not rows, rows=rows, is_strict=watch.is_strict)
+    return Touched(watch.family, texts, not rows, watch.grace, rows=rows, is_strict=watch.is_strict)
 
 
 def touched_rows(node: Node, keys: Iterable[Key], primary: Iterable[Key]) -> Touched:
@@ -80,7 +80,7 @@ def touched_rows(node: Node, keys: Iterable[Key], primary: Iterable[Key]) -> Tou
     texts = [key_text(key) for key in rows]
     if node.index is not None:
         texts += [index_text(node.index.index, key) for key in keys]
-    return Touched(node.rows.family, tuple(texts), rows=rows)
+    return Touched(node.rows.family, tuple(texts), grace=node.rows.grace, rows=rows)
 
 
 def touched_by_read(found: Gathered) -> Iterator[Touched]:
@@ -100,7 +100,9 @@ def _touched(
     is_unknown = MISSING in texts
     if known or is_unknown:
         rows = () if key is None else (key,)
-        yield Touched(watch.family, known, is_unknown, rows=rows, is_strict=watch.is_strict)
+        yield Touched(
+            watch.family, known, is_unknown, watch.grace, rows=rows, is_strict=watch.is_strict
+        )
 
 
 def _is_keyed_elsewhere(instance: Model, watch: Watch) -> bool:

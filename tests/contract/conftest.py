@@ -9,9 +9,10 @@ import redis
 
 from refcache.tiers.memory import MemoryStore
 from refcache.tiers.redis_store import RedisStore
-from tests.contract.subjects import Subject, awaited, of_memory, of_redis
+from tests.contract.subjects import Subject, awaited, guarded, of_memory, of_redis
 
 SUBJECTS = ["memory", "memory async", "fakeredis", "fakeredis async"]
+GUARDED = ["memory breaker", "memory breaker async"]
 SERVED = ["redis", "redis async", "redis async in a thread"]
 
 
@@ -25,15 +26,15 @@ def client(request: pytest.FixtureRequest) -> Iterator[redis.Redis]:
         yield client
 
 
-@pytest.fixture(params=[*SUBJECTS, *SERVED])
+@pytest.fixture(params=[*SUBJECTS, *GUARDED, *SERVED])
 def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     kind: str = request.param
     with asyncio.Runner() as runner:
         if kind.startswith("memory"):
             store = MemoryStore()
             is_async = kind.endswith("async")
-            perform = awaited(runner, store.aperform) if is_async else store.perform
-            yield of_memory(store, perform)
+            top = guarded(store) if "breaker" in kind else store
+            yield of_memory(store, awaited(runner, top.aperform) if is_async else top.perform)
         elif kind.startswith("fakeredis"):
             yield from _fake(runner, is_async=kind.endswith("async"))
         else:

@@ -7,7 +7,9 @@ from typing import Any
 
 import redis
 
+from refcache.core.events import Event
 from refcache.core.operations import Operation
+from refcache.tiers.breaker import Breaker
 from refcache.tiers.memory import MemoryStore
 
 
@@ -20,12 +22,14 @@ class Subject:
         put: Lets bytes stand under a key, for ever.
         get: The bytes under a key.
         ttl_ms: For how long they stay; None: for ever.
+        incarnation: What it takes for its own.
     """
 
     perform: Callable[[Operation], Any]
     put: Callable[[bytes, bytes], None]
     get: Callable[[bytes], bytes | None]
     ttl_ms: Callable[[bytes], int | None]
+    incarnation: int = 0
 
 
 def of_memory(store: MemoryStore, perform: Callable[[Operation], Any]) -> Subject:
@@ -37,6 +41,15 @@ def of_memory(store: MemoryStore, perform: Callable[[Operation], Any]) -> Subjec
         return None if expires is None else expires - store._clock()
 
     return Subject(perform, put, lambda key: store._get(key, store._clock()), ttl_ms)
+
+
+def guarded(store: MemoryStore) -> Breaker:
+    """A breaker that opens at the first failure; here nothing fails."""
+
+    def emit(event: Event) -> None:
+        raise AssertionError(event)
+
+    return Breaker(store, emit, failures=1, pause=1.0)
 
 
 def of_redis(client: redis.Redis, perform: Callable[[Operation], Any]) -> Subject:
@@ -51,7 +64,15 @@ def of_redis(client: redis.Redis, perform: Callable[[Operation], Any]) -> Subjec
         left: Any = client.pttl(key)
         return None if left < 0 else int(left)
 
-    return Subject(perform, put, get, ttl_ms)
+    return Subject(perform, put, get, ttl_ms, incarnation_of(client))
+
+
+def incarnation_of(client: redis.Redis) -> int:
+    try:
+        info: Any = client.info("server")
+    except redis.ResponseError:  # A fake does not know it.
+        return 0
+    return int(info["run_id"][:12], 16)
 
 
 def awaited(runner: asyncio.Runner, aperform: Callable[[Operation], Any]) -> Callable[..., Any]:

@@ -34,6 +34,7 @@ epochs = st.builds(
     ids,
     st.lists(st.builds(Schema, ids, times, times), max_size=3).map(tuple),
     st.lists(st.builds(Token, tokens, times, st.sampled_from([b"r", b"e"])), max_size=3).map(tuple),
+    times,
 )
 
 

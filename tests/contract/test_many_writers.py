@@ -2,8 +2,8 @@
 
 from refcache.core import entries
 from refcache.core.entries import Entry, Epoch, Schema, Token
+from refcache.core.epochs import MOST_SCHEMAS
 from refcache.core.operations import Claim, ClaimGroup, Grant, Mark, Read, WriteGroup
-from refcache.core.rules import MOST_SCHEMAS
 from tests.contract.calls import (
     EPOCH,
     KEEP_MS,
@@ -33,7 +33,7 @@ def owners(subject: Subject) -> tuple[Token, ...]:
 def put_epoch(subject: Subject, tokens: tuple[Token, ...]) -> None:
     """The epoch of a reference that all of *tokens* write to."""
     now = subject.perform(Read([ONE])).now
-    epoch = Epoch(b"the epoch...", (Schema(SCHEMA, 0, now + KEEP_MS),), tokens)
+    epoch = Epoch(b"the epoch...", (Schema(SCHEMA, 0, now + KEEP_MS),), tokens, subject.incarnation)
     subject.put(EPOCH, entries.pack_epoch(EPOCH, epoch, now))
 
 

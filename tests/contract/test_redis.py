@@ -10,6 +10,7 @@ import redis
 
 from refcache.core import entries
 from refcache.core.entries import Entry, Epoch, Schema, Token, witness
+from refcache.core.epochs import MOST_SCHEMAS, Changes
 from refcache.core.operations import (
     Claim,
     ClaimGroup,
@@ -23,10 +24,11 @@ from refcache.core.operations import (
     WriteGroup,
     Written,
 )
-from refcache.core.rules import MOST_SCHEMAS, Changes, Rules
+from refcache.core.rules import Rules
 from refcache.tiers.redis_store import RedisStore
 from refcache.tiers.wire import call
 from tests.conftest import FULL
+from tests.contract.subjects import incarnation_of
 
 EPOCHS = (b"a:epoch", b"b:epoch")
 ROWS = {EPOCHS[0]: (b"a:1", b"a:2"), EPOCHS[1]: (b"b:1",)}
@@ -109,15 +111,16 @@ def _claimed(store: RedisStore, key: bytes = b"a:1") -> list[Any]:
 
 
 def test_lua_does_what_the_rules_say(client: redis.Redis) -> None:
+    own = incarnation_of(client)
     for seed in range(RUNS):
         client.flushall()
         random = Random(seed)  # noqa: S311 - it must be repeatable
         for step in range(STEPS):
-            _disturb(client, random)
+            _disturb(client, random, own)
             before = {key: _get(client, key) for key in (*EPOCHS, *ENTRIES)}
-            operation = _operation(random, before)
+            operation = _operation(random, before, own)
             where = f"seed {seed}, step {step}: {operation!r}"
-            _compare(client, before, operation, where)
+            _compare(client, before, operation, Rules(own), where)
 
 
 class Outcome(NamedTuple):
@@ -128,14 +131,18 @@ class Outcome(NamedTuple):
 
 
 def _compare(
-    client: redis.Redis, before: dict[bytes, bytes | None], operation: Operation, where: str
+    client: redis.Redis,
+    before: dict[bytes, bytes | None],
+    operation: Operation,
+    rules: Rules,
+    where: str,
 ) -> None:
     script_call = call(operation)
     arguments: Any = (len(script_call.keys), *script_call.keys, *script_call.arguments)
     execute: Any = client.execute_command
     heard = execute("EVAL", script_call.script.text, *arguments)
     after = {key: _get(client, key) for key in before}
-    changes, reply = _by_the_rules(operation, before, heard[0])
+    changes, reply = _by_the_rules(rules, operation, before, heard[0])
     raws = before | {key: put.raw for key, put in changes.items()}
 
     assert Outcome(_plain(script_call.result(heard)), after) == Outcome(_plain(reply), raws), where
@@ -151,9 +158,8 @@ def _stays(client: redis.Redis, key: bytes, keep_ms: int | None) -> bool:
 
 
 def _by_the_rules(
-    operation: Operation, before: dict[bytes, bytes | None], now: int
+    rules: Rules, operation: Operation, before: dict[bytes, bytes | None], now: int
 ) -> tuple[Changes, Any]:
-    rules = Rules()
     match operation:
         case Claim():
             return rules.claim(before.get, operation, now)
@@ -183,14 +189,14 @@ def _now(client: redis.Redis) -> int:
     return int(seconds) * 1000 + int(microseconds) // 1000
 
 
-def _disturb(client: redis.Redis, random: Random) -> None:
+def _disturb(client: redis.Redis, random: Random, own: int) -> None:
     now = _now(client)
     if random.random() < 0.4:
         key = random.choice(ENTRIES)
         client.set(key, _any_raw(random, key, now), px=100_000)
     if random.random() < 0.2:
         key = random.choice(EPOCHS)
-        client.set(key, entries.pack_epoch(key, _any_epoch(random, now), now))
+        client.set(key, entries.pack_epoch(key, _any_epoch(random, now, own), now))
 
 
 def _any_raw(random: Random, key: bytes, now: int) -> bytes:
@@ -204,38 +210,42 @@ def _any_raw(random: Random, key: bytes, now: int) -> bytes:
         random.choice([entries.NO_TOKEN, *TOKENS]),
         random.choice([0, now - 5_000, now + 5_000]),
         random.choice(IDS[:2]),
-        now,
+        now - random.choice([0, 5_000]),
         random.choice([0, now - 5_000, now + 5_000]),
         entries.pack_tokens(tuple(tokens)) if state == entries.MARKER else b"p",
     )
     return entries.pack(key, entry)
 
 
-def _any_epoch(random: Random, now: int) -> Epoch:
+def _any_epoch(random: Random, now: int, own: int) -> Epoch:
     schemas = [
         Schema(s, random.choice([0, now + 4_000]), now + random.choice([-5_000, 100_000, KEEP_MS]))
         for s in (*SCHEMAS[: random.randrange(3)], *FILLERS[: random.choice([0, 0, MOST_SCHEMAS])])
     ]
     tokens = [
-        Token(token, now + random.choice([-4_000, 4_000]), random.choice([b"r", b"e"]))
+        Token(token, now + random.choice([-4_000, 4_000]), random.choice([b"r", b"e", b"g"]))
         for token in TOKENS[: random.randrange(4)]
     ]
-    return Epoch(random.choice(IDS[:2]), tuple(schemas), tuple(tokens))
+    incarnation = random.choice([own, own, own, 7])
+    return Epoch(random.choice(IDS[:2]), tuple(schemas), tuple(tokens), incarnation)
 
 
-def _operation(random: Random, before: dict[bytes, bytes | None]) -> Operation:
+def _operation(random: Random, before: dict[bytes, bytes | None], own: int) -> Operation:
     keys = random.choice([EPOCHS[:1], EPOCHS[1:], EPOCHS])
     token, fresh = random.choice(TOKENS), random.choice(IDS)
     kind = random.randrange(4)
     if kind == 0:
-        groups = [ClaimGroup(key, random.choice(SCHEMAS), ROWS[key], KEEP_MS) for key in keys]
+        grace_ms = random.choice([0, 0, 3_000])
+        groups = [
+            ClaimGroup(key, random.choice(SCHEMAS), ROWS[key], KEEP_MS, grace_ms) for key in keys
+        ]
         witnesses = _witnesses(random, before)
         return Claim(groups, token, fresh, 10_000, witnesses, random.random() < 0.3)
     if kind == 1:
         raws = (random.choice([b"", b"new"]) for _ in ENTRIES)
         items = [FillItem(k, raw, 100_000) for k, raw in zip(ENTRIES, raws, strict=True)]
         return Fill(token, items)
-    touched = [_touched(random, key, before[key]) for key in keys]
+    touched = [_touched(random, key, before[key], own) for key in keys]
     return Mark(touched, token, fresh, 60_000) if kind == 2 else Release(touched, token, fresh)
 
 
@@ -247,9 +257,10 @@ def _witnesses(random: Random, before: dict[bytes, bytes | None]) -> dict[bytes,
     }
 
 
-def _touched(random: Random, epoch_key: bytes, raw: bytes | None) -> WriteGroup:
+def _touched(random: Random, epoch_key: bytes, raw: bytes | None, own: int) -> WriteGroup:
     epoch = entries.parse_epoch(epoch_key, raw)
-    alive = tuple(schema.id for schema in epoch.schemas) if epoch else ()
+    is_ours = epoch is not None and epoch.incarnation == own
+    alive = tuple(schema.id for schema in epoch.schemas) if epoch and is_ours else ()
     schemas = SCHEMAS[:1] if random.random() < 0.2 else alive
     whole, grace_ms = random.random() < 0.3, random.choice([0, 0, 3_000])
     return WriteGroup(epoch_key, schemas, ROWS[epoch_key], whole, grace_ms)

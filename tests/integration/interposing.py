@@ -6,7 +6,7 @@ from typing import Any
 from refcache import ReferenceCache
 from refcache.core.exceptions import StoreUnavailable
 from refcache.core.operations import Operation
-from refcache.reading.backend import Store
+from refcache.core.stores import Store
 
 Act = Callable[[], object]
 

@@ -15,6 +15,7 @@ from django_redis import get_redis_connection
 
 from refcache import ReferenceCache
 from refcache.core.events import StoreFailed
+from refcache.core.operations import Read
 from refcache.tiers.memory import MemoryStore
 from refcache.tiers.redis_store import RedisStore
 from tests.conftest import _missing
@@ -56,9 +57,8 @@ def configure(settings: Any, new_registry: NewRegistry) -> Iterator[Configure]:
 
     yield make
     for registry in made:
-        store = registry.runtime.backend.store
-        if isinstance(store, RedisStore):
-            store.close()
+        breaker: Any = registry.runtime.backend.store
+        breaker.close()
 
 
 def assert_works(registry: ReferenceCache) -> None:
@@ -76,6 +76,18 @@ def assert_works(registry: ReferenceCache) -> None:
     assert found is not None
     assert found.name == "Bea"
     assert registry.counts.of(StoreFailed) == 0
+
+
+def assert_knows(registry: ReferenceCache, url: str, **options: Any) -> None:
+    """Both ways in are told by the server who it is."""
+    breaker: Any = registry.runtime.backend.store
+    store = breaker.store
+    assert isinstance(store, RedisStore)
+    with redis.Redis.from_url(url, **options) as client:
+        info: Any = client.info("server")
+    read = Read([b"key"])
+    heard = [store.perform(read), in_new_loop(store.aperform(read))]
+    assert [each.incarnation for each in heard] == [int(info["run_id"][:12], 16)] * 2
 
 
 def keys(url: str, **options: Any) -> list[bytes]:
@@ -186,7 +198,9 @@ def test_tls_is_spoken_and_the_certificate_is_checked(
         _missing("A redis-server that speaks TLS")
     trusted = {"CONNECTION_POOL_KWARGS": {"ssl_ca_certs": str(certificate)}}
 
-    assert_works(configure(f"rediss://127.0.0.1:{port}/0", trusted))
+    registry = configure(f"rediss://127.0.0.1:{port}/0", trusted)
+    assert_works(registry)
+    assert_knows(registry, server.url)
 
     assert keys(server.url)
     stranger = configure(f"rediss://127.0.0.1:{port}/0")
@@ -230,7 +244,9 @@ def test_sentinel_names_the_primary(
         "SENTINELS": [("127.0.0.1", port)],
     }
 
-    assert_works(configure("redis://town/4", options))
+    registry = configure("redis://town/4", options)
+    assert_works(registry)
+    assert_knows(registry, primary.url)
 
     assert keys(primary.url.removesuffix("0") + "4")
 
@@ -275,7 +291,8 @@ def test_timeouts_are_refcaches_and_the_aliass_own_pool_is_left_alone(
     registry = configure(redis_server.url.replace("127.0.0.1", "localhost"), options)
     assert_works(registry)
 
-    store = registry.runtime.backend.store
+    breaker: Any = registry.runtime.backend.store
+    store = breaker.store
     assert isinstance(store, RedisStore)
     pool = store._client.connection_pool
     assert pool.max_connections == 7
@@ -310,7 +327,8 @@ def test_local_memory_serves_one_process(configure: Configure, settings: Any) ->
 
     assert_works(registry)
 
-    assert isinstance(registry.runtime.backend.store, MemoryStore)
+    breaker: Any = registry.runtime.backend.store
+    assert isinstance(breaker.store, MemoryStore)
 
 
 def test_a_backend_that_is_no_redis_is_refused(configure: Configure, settings: Any) -> None:

@@ -64,7 +64,8 @@ def make(
 
 
 def store_of(registry: ReferenceCache) -> RedisStore:
-    store = registry.runtime.backend.store
+    breaker: Any = registry.runtime.backend.store
+    store = breaker.store
     assert isinstance(store, RedisStore)
     return store
 

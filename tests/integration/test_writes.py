@@ -504,7 +504,6 @@ def test_a_release_that_redis_missed_is_made_when_it_is_back_though_nobody_asks(
     ann: Customer,
     redis_server: RedisServer,
     client: redis.Redis,
-    look: Look,
     *,
     in_transaction: bool,
 ) -> None:
@@ -518,7 +517,6 @@ def test_a_release_that_redis_missed_is_made_when_it_is_back_though_nobody_asks(
     redis_server.start()
     wait_until(lambda: len(registry.recovery) == 0, LIMIT)
 
-    assert look(f"customer:{ann.pk}") == "nothing"
     assert name_of(customers, ann.pk) == "Bea"
 
 

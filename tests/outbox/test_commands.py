@@ -214,7 +214,7 @@ def test_a_renamed_table_keeps_no_old_triggers(
     count = len(existing(alias))
     run_sql(alias, "ALTER TABLE testapp_customer RENAME TO renamed")
     monkeypatch.setattr(Customer._meta, "db_table", "renamed")
-    renamed = ReferenceCache(customers._place)
+    renamed = ReferenceCache(customers._running.place)
     renamed.register("testapp.Customer", ["name"], name="customer", using=alias)
     try:
         assert states(alias, renamed.tables(alias)) == {"renamed": State.OUTDATED}

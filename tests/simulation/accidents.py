@@ -20,12 +20,16 @@ class Luck:
     jump: float = 0.02
     eviction: float = 0.03
     corruption: float = 0.02
-    outage: float = 0.004
+    outage: float = 0.008
     lost_reply: float = 0.01
-    failed_load: float = 0.02
+    failed_load: float = 0.02  # of all its keys
+    failed_key: float = 0.02
+    slow_load: float = 0.1  # of those that have a limit
+    dump: float = 0.02
+    restart: float = 0.004
 
 
-CALM = Luck(0, 0, 0, 0, 0, 0, 0)
+CALM = Luck(*[0.0] * 11)
 
 
 def evict(random: Random, stored: Stored, now: int) -> None:

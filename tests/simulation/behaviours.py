@@ -4,14 +4,14 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from refcache.core.exceptions import ReferenceUnavailable, StoreUnavailable
+from refcache.core.exceptions import StoreUnavailable
 from refcache.core.operations import Load, Loaded
 from refcache.core.pages import Ask, Mode
 from refcache.core.protocol import answer
 from refcache.core.sources import Source
 from refcache.core.terms import Terms
 from refcache.core.writes import KnownSchemas, Touched, mark, release
-from tests.simulation.rows import FAMILY, ROW, TEXT, version
+from tests.simulation.rows import FAMILY, ROW, TEXT, UNAVAILABLE, version
 
 Steps = Generator[Any, Any, Any]
 
@@ -28,9 +28,6 @@ class Write(NamedTuple):
 
 class End(NamedTuple):
     """End the transaction; the reply says whether it was committed."""
-
-
-UNAVAILABLE = "unavailable"
 
 
 class Draw:
@@ -68,10 +65,7 @@ class Behaviour:
 
 def reader(source: Source, mode: Mode = Mode.TRUST) -> Callable[[Terms], Steps]:
     def steps(terms: Terms) -> Steps:
-        try:
-            pages = yield from answer([Ask(source, [ROW], mode)], terms)
-        except ReferenceUnavailable:
-            return UNAVAILABLE
+        pages = yield from answer([Ask(source, [ROW], mode)], terms)
         return version(pages[0])
 
     return steps
@@ -86,7 +80,7 @@ def snapshot_reader(source: Source, *, is_storable: bool) -> Callable[[Terms], S
         operation = next(inner)
         while True:
             if isinstance(operation, Load):
-                reply: Any = Loaded(({ROW: (seen,)},), (is_storable,))
+                reply: Any = Loaded(({ROW: (seen,)},), (is_storable,), ({},))
             else:
                 reply = yield operation
             try:

@@ -1,11 +1,12 @@
 """Rules with one guard taken out each."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from refcache.core.entries import (
     EPOCH_TOKEN,
     LEASE,
     MARKER,
+    NO_TOKEN,
     ROW_TOKEN,
     VALUE,
     Entry,
@@ -16,6 +17,7 @@ from refcache.core.entries import (
     parse_epoch,
     unpack,
 )
+from refcache.core.epochs import Changes, Get, Put
 from refcache.core.operations import (
     Claim,
     ClaimGroup,
@@ -26,7 +28,7 @@ from refcache.core.operations import (
     WriteGroup,
     Written,
 )
-from refcache.core.rules import Changes, Get, Put, Rules
+from refcache.core.rules import Claiming, Rules
 from tests.simulation.rows import FAMILY
 
 
@@ -120,13 +122,13 @@ class ReleaseNeedsItsMarker(Rules):
 
 
 class EpochMarkKeepsTheEpoch(Rules):
-    def _marked_epoch(self, epoch: Epoch, group: WriteGroup, mark: Mark, now: int) -> Epoch:
-        return super()._marked_epoch(epoch, group, mark, now)._replace(id=epoch.id)
+    def marked_epoch(self, epoch: Epoch, group: WriteGroup, mark: Mark, now: int) -> Epoch:
+        return super().marked_epoch(epoch, group, mark, now)._replace(id=epoch.id)
 
 
 class EpochReleaseKeepsTheEpoch(Rules):
-    def _released_epoch(self, epoch: Epoch, group: WriteGroup, release: Release, now: int) -> Epoch:
-        return super()._released_epoch(epoch, group, release, now)._replace(id=epoch.id)
+    def released_epoch(self, epoch: Epoch, group: WriteGroup, release: Release, now: int) -> Epoch:
+        return super().released_epoch(epoch, group, release, now)._replace(id=epoch.id)
 
 
 class MarkedEpochIsOpen(Rules):
@@ -136,19 +138,19 @@ class MarkedEpochIsOpen(Rules):
 
 
 class EpochHasOneOwner(Rules):
-    def _marked_epoch(self, epoch: Epoch, group: WriteGroup, mark: Mark, now: int) -> Epoch:
-        return super()._marked_epoch(epoch._replace(tokens=()), group, mark, now)
+    def marked_epoch(self, epoch: Epoch, group: WriteGroup, mark: Mark, now: int) -> Epoch:
+        return super().marked_epoch(epoch._replace(tokens=()), group, mark, now)
 
 
 class RowMarkOverwritesEpochMark(Rules):
-    def _marked_epoch(self, epoch: Epoch, group: WriteGroup, mark: Mark, now: int) -> Epoch:
+    def marked_epoch(self, epoch: Epoch, group: WriteGroup, mark: Mark, now: int) -> Epoch:
         others = tuple(t for t in epoch.tokens if t.id != mark.token)
-        return super()._marked_epoch(epoch._replace(tokens=others), group, mark, now)
+        return super().marked_epoch(epoch._replace(tokens=others), group, mark, now)
 
 
 class RowMarkIsNotInTheEpoch(Rules):
-    def _marked_epoch(self, epoch: Epoch, group: WriteGroup, mark: Mark, now: int) -> Epoch:
-        marked = super()._marked_epoch(epoch, group, mark, now)
+    def marked_epoch(self, epoch: Epoch, group: WriteGroup, mark: Mark, now: int) -> Epoch:
+        marked = super().marked_epoch(epoch, group, mark, now)
         return marked._replace(tokens=tuple(t for t in marked.tokens if t.kind == EPOCH_TOKEN))
 
 
@@ -165,16 +167,16 @@ class YoungSchemaMayFill(Rules):
 
 
 class FirstReleaseOpensSchemas(Rules):
-    def _released_epoch(self, epoch: Epoch, group: WriteGroup, release: Release, now: int) -> Epoch:
-        released = super()._released_epoch(epoch, group, release, now)
+    def released_epoch(self, epoch: Epoch, group: WriteGroup, release: Release, now: int) -> Epoch:
+        released = super().released_epoch(epoch, group, release, now)
         return released._replace(schemas=tuple(s._replace(since=0) for s in released.schemas))
 
 
 class SchemasAreNotAnnounced(Rules):
-    def _announced(
+    def announced(
         self, get: Get, group: ClaimGroup, claim: Claim, now: int, changes: Changes
     ) -> Epoch:
-        epoch = super()._announced(get, group, claim, now, changes)
+        epoch = super().announced(get, group, claim, now, changes)
         bare = epoch._replace(schemas=())
         changes[group.epoch_key] = Put(pack_epoch(group.epoch_key, bare, now))
         return epoch
@@ -198,26 +200,22 @@ class ReleaseTakesOutdatedSchemas(Rules):
 
 class _Undemanding(Rules):
     def outdated(
-        self, groups: Sequence[WriteGroup], epochs: list[Epoch | None]
+        self, groups: Sequence[WriteGroup], epochs: Iterable[Epoch | None]
     ) -> list[tuple[bytes, ...]] | None:
         del groups, epochs
         return None
 
 
 class TombstoneGivesAnyLease(Rules):
-    def _lease(
-        self, key: bytes, epoch: Epoch, claim: Claim, now: int, tombstone: int, changes: Changes
-    ) -> Grant:
-        super()._lease(key, epoch, claim, now, tombstone, changes)
+    def _grant(self, claiming: Claiming, tombstone: int) -> Grant:
+        del claiming, tombstone
         return Grant.LEASE
 
 
 class LeaseForgetsTombstone(Rules):
-    def _lease(
-        self, key: bytes, epoch: Epoch, claim: Claim, now: int, tombstone: int, changes: Changes
-    ) -> Grant:
-        super()._lease(key, epoch, claim, now, 0, changes)
-        return Grant.PRIMARY_LEASE if tombstone > now else Grant.LEASE
+    def _lease(self, key: bytes, claiming: Claiming, tombstone: int, changes: Changes) -> Grant:
+        super()._lease(key, claiming, 0, changes)
+        return self._grant(claiming, tombstone)
 
 
 class ReleaseLeavesNoTombstone(Rules):
@@ -242,3 +240,32 @@ class ExpiredMarkerIsNoTombstone(Rules):
         entry = super().standing(key, raw, epoch, now)
         was_marker = raw is not None and unpack(raw).state == MARKER
         return None if was_marker and entry is not None and entry.state != MARKER else entry
+
+
+class AnyIncarnationIsOurs(Rules):
+    def is_ours(self, epoch: Epoch) -> bool:
+        del epoch
+        return True
+
+
+class NewSchemaReadsReplicas(Rules):
+    def graced(
+        self, tokens: tuple[Token, ...], token: bytes, since: int, grace_ms: int
+    ) -> tuple[Token, ...]:
+        return super().graced(tokens, token, since, grace_ms if token != NO_TOKEN else 0)
+
+
+class EpochReleaseLeavesNoGrace(Rules):
+    def released_epoch(self, epoch: Epoch, group: WriteGroup, release: Release, now: int) -> Epoch:
+        return super().released_epoch(epoch, group._replace(grace_ms=0), release, now)
+
+
+class EpochMarkLeavesNoGrace(Rules):
+    def marked_epoch(self, epoch: Epoch, group: WriteGroup, mark: Mark, now: int) -> Epoch:
+        return super().marked_epoch(epoch, group._replace(grace_ms=0), mark, now)
+
+
+class ValuesAreSettled(Rules):
+    def settled(self, entry: Entry, claiming: Claiming) -> int:
+        del entry, claiming
+        return 0

@@ -3,20 +3,20 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from refcache.core import composition, entries, pages, protocol
+from refcache.core import claims, composition, entries, loading, pages, protocol
 from refcache.core.entries import ABSENT, VALUE, Entry
 from refcache.core.exceptions import LoadFailed, StoreUnavailable
 from refcache.core.keys import Key
-from refcache.core.operations import Claim, Load, Loaded, LoadRequest, MayFill
+from refcache.core.operations import Claim, Load, LoadRequest, MayFill
 from refcache.core.pages import Ask, Page
 from refcache.core.terms import Steps, Terms
 
 T = TypeVar("T")
 
 _claim, _load, _fill, answer = (
-    protocol._claim,
+    claims.claim,
     protocol._load,
-    protocol._fill,
+    loading._fill,
     protocol.answer,
 )
 sort, sort_one = pages.sort, pages.sort_one
@@ -25,7 +25,7 @@ sort, sort_one = pages.sort, pages.sort_one
 Changed = Callable[[Any, Any], Any]
 
 
-def _changing(inner: Steps[T], changed: Changed) -> Steps[T]:
+def changing(inner: Steps[T], changed: Changed) -> Steps[T]:
     """*inner*, which hears of each operation what *changed* makes of the reply."""
     try:
         operation = next(inner)
@@ -41,22 +41,22 @@ def _changing(inner: Steps[T], changed: Changed) -> Steps[T]:
 
 
 def stores_what_is_not_storable(
-    asked: list[Page], token: bytes | None, terms: Terms
+    asked: list[Page], token: bytes | None, terms: Terms, waited: float = 0.0
 ) -> Steps[None]:
-    return _changing(_load(asked, token, terms), _as_storable)
+    return changing(_load(asked, token, terms, waited), _as_storable)
 
 
 def _as_storable(operation: Any, reply: Any) -> Any:
     if isinstance(operation, Load):
-        return Loaded(reply.rows, (True,) * len(reply.rows))
+        return reply._replace(storable=(True,) * len(reply.rows))
     return reply
 
 
 def claims_without_leave(asked: list[Page], terms: Terms) -> Steps[bytes | None]:
-    return _changing(_claim(asked, terms), _as_allowed)
+    return changing(_claim(asked, terms), as_allowed)
 
 
-def _as_allowed(operation: Any, reply: Any) -> Any:
+def as_allowed(operation: Any, reply: Any) -> Any:
     return [True] * len(operation.sources) if isinstance(operation, MayFill) else reply
 
 
@@ -67,7 +67,7 @@ def loads_before_it_claims(asks: Sequence[Ask], terms: Terms) -> Steps[list[Page
     def remembered(operation: Any, reply: Any) -> Any:
         return early[0] if isinstance(operation, Load) and early else reply
 
-    inner = _changing(answer(asks, terms), remembered)
+    inner = changing(answer(asks, terms), remembered)
     operation = next(inner)
     while True:
         if isinstance(operation, Claim) and not early:
@@ -80,8 +80,8 @@ def loads_before_it_claims(asks: Sequence[Ask], terms: Terms) -> Steps[list[Page
 
 def keeps_leases_of_failed_loads(
     items: list[Any], token: bytes | None, terms: Terms
-) -> Steps[None]:
-    yield from _fill([each for each in items if each[1].raw], token, terms)
+) -> Steps[list[Any]]:
+    return (yield from _fill([each for each in items if each[1].raw], token, terms))
 
 
 # What a reader trusts

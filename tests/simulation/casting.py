@@ -5,6 +5,7 @@ from random import Random
 
 from refcache.core.keys import Key
 from refcache.core.pages import Mode
+from refcache.core.staleness import FRESH, Policy
 from refcache.core.writes import KnownSchemas
 from tests.simulation.actors import Actor, Reader, Stranger, Writer
 from tests.simulation.town import COMPANIES, NAMES, PEOPLE, VIEWS, Company, Person, Place, Row
@@ -14,6 +15,7 @@ COMPANY_PKS = range(1, 3)
 NAMES_TAKEN = ("ann", "bob", "cem", "dot", "eve")
 MODES = (Mode.TRUST, Mode.TRUST, Mode.TRUST, Mode.REFRESH, Mode.RELOAD)
 PROCESSES = 3
+WINDOWS_MS = (0, 1_000, 60_000, 600_000)  # at most `town.TOLERANCE`
 
 
 def founders(random: Random) -> list[Row]:
@@ -29,9 +31,7 @@ def actors(random: Random) -> list[Actor]:
     """Some thirty; a process knows of schemas what its writers have learned."""
     known: list[KnownSchemas] = [{} for _ in range(PROCESSES)]
     cast: list[Actor] = [reader(random) for _ in range(random.randrange(10, 24))]
-    cast += [
-        _writer(random, random.choice(known), number) for number in range(random.randrange(3, 9))
-    ]
+    cast += [_writer(random, known, number) for number in range(random.randrange(3, 9))]
     random.shuffle(cast)
     return cast
 
@@ -42,7 +42,20 @@ def reader(random: Random) -> Reader:
         random.choice(VIEWS),
         wanted,
         random.choice(MODES),
-        may_fill=random.random() < 0.9,
+        random.random() < 0.9,
+        _policy(random),
+        random.randrange(PROCESSES),
+    )
+
+
+def _policy(random: Random) -> Policy:
+    if random.random() < 0.4:
+        return FRESH
+    return Policy(
+        random.choice(WINDOWS_MS),
+        random.choice(WINDOWS_MS),
+        random.choice([None, None, 0.004, 0.02]),
+        random.choice([None, None, 0.02, 0.1]),
     )
 
 
@@ -56,16 +69,19 @@ def all_keys() -> list[tuple[str, Sequence[Key]]]:
     return [(PEOPLE, tuple(PKS)), (NAMES, NAMES_TAKEN), (COMPANIES, tuple(COMPANY_PKS))]
 
 
-def _writer(random: Random, known: KnownSchemas, number: int) -> Actor:
+def _writer(random: Random, known: list[KnownSchemas], number: int) -> Actor:
+    process = random.randrange(PROCESSES)
     changes = random.choice([_one, _one, _swap, _rename])(random, number)
     if random.random() < 0.15:
-        return Stranger(changes, known, whole=random.random() < 0.3)
+        return Stranger(changes, known[process], whole=random.random() < 0.3)
     return Writer(
         changes,
-        known,
+        known[process],
         whole=random.random() < 0.2,
         locks_first=random.random() < 0.5,
         commits=random.random() < 0.8,
+        process=process,
+        is_strict=random.random() < 0.7,
     )
 
 

@@ -5,8 +5,10 @@ from enum import Enum
 from types import FunctionType, GeneratorType
 from typing import Any, NamedTuple
 
+from refcache.core.loading import Job
 from refcache.core.pages import Page
 from refcache.core.sources import Source
+from refcache.core.staleness import Policy
 from refcache.core.terms import Terms
 
 
@@ -65,13 +67,21 @@ def _error(value: Exception) -> Hashable:
 
 def _page(page: Page) -> Hashable:
     """Without what only traces and counts look at; its epoch is set anew before each use."""
-    live = (page.rows, page.unread, page.open, page.leased, page.primary, page.direct, page.waiting)
+    live = (
+        page.rows, page.old, page.unread, page.open, page.leased, page.primary, page.direct,
+        page.waiting,
+    )  # fmt: skip
     return (page.source.schema, page.mode, *map(fixed, live))
 
 
+def _job(job: Job) -> Hashable:
+    return (job.request.primary, fixed(job.request.keys), fixed(job.leased))
+
+
 _RULES: tuple[tuple[Any, Callable[[Any], Hashable]], ...] = (
-    ((type(None), int, float, str, bytes, Enum), _itself),
+    ((type(None), int, float, str, bytes, Enum, Policy), _itself),
     (Page, _page),
+    (Job, _job),
     ((Terms, Source, FunctionType), _opaque),
     ((tuple, list), _sequence),
     (dict, _mapping),

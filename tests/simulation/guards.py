@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 
 from refcache.core.rules import Rules
-from tests.simulation import broken_rules, broken_steps, scenarios
+from tests.simulation import broken_rules, broken_steps, broken_tolerance, scenarios
 from tests.simulation.model import Model
 from tests.simulation.settings import QUICK
 from tests.simulation.simulator import violations
@@ -60,7 +60,13 @@ REPLICAS_FAILURES = search("replicas, failed loads")
 NO_FILL = search("a snapshot that may not fill")
 NO_STORE = search("a snapshot that may not be stored")
 
+REPLICAS_NEW = search("replicas, a schema announced after a write")
+REPLICAS_BULK = search("replicas, a bulk write")
+REPLICAS_REFRESH = search("replicas, a refresh within grace")
+REPLICAS_RELOAD = search("replicas, a reload within grace")
+
 PROTOCOL, COMPOSITION = "refcache.core.protocol.", "refcache.core.composition."
+PAGES, COPIES = "refcache.core.pages.", "refcache.core.copies."
 
 GUARDS = {
     # Fill
@@ -71,7 +77,7 @@ GUARDS = {
         STRANGER_TO_ALL, broken_rules.FillBearsTheLatestEpoch
     ),
     "who may not fill does not claim": Guard(
-        NO_FILL, replaces=PROTOCOL + "_claim", by=broken_steps.claims_without_leave
+        NO_FILL, replaces=PROTOCOL + "claim", by=broken_steps.claims_without_leave
     ),
     "what is not storable is not filled": Guard(
         NO_STORE, replaces=PROTOCOL + "_load", by=broken_steps.stores_what_is_not_storable
@@ -182,7 +188,87 @@ GUARDS = {
     ),
     "a failed load gives its leases back": Guard(
         scenarios.a_load_fails,
-        replaces=PROTOCOL + "_fill",
+        replaces="refcache.core.loading._fill",
         by=broken_steps.keeps_leases_of_failed_loads,
+    ),
+    "leases of what failed in part are given back": Guard(
+        scenarios.a_load_fails_in_part,
+        replaces="refcache.core.loading._made",
+        by=broken_tolerance.keeps_leases_of_failed_keys,
+    ),
+    "a load that cannot begin gives its leases back": Guard(
+        scenarios.a_load_cannot_begin,
+        replaces=PROTOCOL + "_load_beside",
+        by=broken_tolerance.keeps_leases_of_what_has_not_begun,
+    ),
+    # Fills from replicas that no tombstone tells of
+    "a new schema reads the primary for a while": Guard(
+        REPLICAS_NEW, broken_rules.NewSchemaReadsReplicas
+    ),
+    "a bulk write that was released reads the primary for a while": Guard(
+        REPLICAS_BULK, broken_rules.EpochReleaseLeavesNoGrace
+    ),
+    "a bulk writer that died reads the primary for a while": Guard(
+        REPLICAS_BULK, broken_rules.EpochMarkLeavesNoGrace
+    ),
+    "a young value is refreshed from the primary": Guard(
+        REPLICAS_REFRESH, broken_rules.ValuesAreSettled
+    ),
+    "a young value that is distrusted is loaded from the primary": Guard(
+        REPLICAS_RELOAD, broken_rules.ValuesAreSettled
+    ),
+    # Restarts
+    "an epoch of another incarnation is nothing to a reader": Guard(
+        scenarios.a_server_comes_back_with_an_old_dump,
+        replaces=PROTOCOL + "_current",
+        by=broken_tolerance.believes_any_incarnation,
+    ),
+    "an epoch of another incarnation is nothing to a script": Guard(
+        scenarios.a_server_comes_back_with_an_old_dump, broken_rules.AnyIncarnationIsOurs
+    ),
+    # Old values
+    "an old value is served within its window": Guard(
+        scenarios.a_value_past_its_window,
+        replaces=PAGES + "_is_served",
+        by=broken_tolerance.tolerates_any_age,
+    ),
+    "an old value is served within its window, by seeds": Guard(
+        simulate, replaces=PAGES + "_is_served", by=broken_tolerance.tolerates_any_age
+    ),
+    # Copies
+    "a copy is served within its window": Guard(
+        scenarios.a_copy_past_its_window,
+        replaces=PROTOCOL + "take_copies",
+        by=broken_tolerance.tolerates_copies_of_any_age,
+    ),
+    "what the store has told of is not copied": Guard(
+        scenarios.a_store_that_tells_of_a_write_and_fails,
+        replaces=PROTOCOL + "take_copies",
+        by=broken_tolerance.takes_copies_in_spite_of_the_store,
+    ),
+    "who asks for a load is given no copy": Guard(
+        scenarios.a_reload_without_the_store,
+        replaces=PROTOCOL + "take_copies",
+        by=broken_tolerance.takes_copies_in_every_mode,
+    ),
+    "a transaction of its own neither takes copies nor gives them": Guard(
+        scenarios.a_transaction_without_the_store,
+        replaces=PROTOCOL + "_without_store",
+        by=broken_tolerance.shares_what_may_not_fill,
+    ),
+    "what was current is copied, and no more": Guard(
+        scenarios.a_write_is_seen_before_an_outage,
+        replaces=COPIES + "Seen.was_current",
+        by=broken_tolerance.was_always_current,
+    ),
+    "own writes drop copies": Guard(
+        scenarios.an_own_write_without_the_store,
+        replaces=COPIES + "Copies.drop",
+        by=broken_tolerance.drops_no_copies,
+    ),
+    "what was loaded before an own write is not copied": Guard(
+        scenarios.a_load_outlasts_an_own_write,
+        replaces=COPIES + "Copies.writes",
+        by=broken_tolerance.counts_no_writes,
     ),
 }

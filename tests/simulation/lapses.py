@@ -23,7 +23,7 @@ class Limits(NamedTuple):
     Args:
         over: The tokens of writers that died or gave up, and whose transaction has ended.
         caught_up: Every replica shows the latest commit.
-        keeps_values: A value is neither evicted nor too old yet.
+        keeps_values: A value is not evicted yet; it may be too old.
         evicts_epoch: An epoch entry may be evicted while no writer is under way.
     """
 
@@ -54,6 +54,15 @@ def _of_epoch(key: bytes, raw: bytes, limits: Limits) -> Iterator[Change]:
     epoch = parse_epoch(key, raw)
     if epoch and limits.evicts_epoch and not any(t.deadline > NOW for t in epoch.tokens):
         yield "evicted", None
+    if epoch and limits.caught_up and epoch.reads_primary(NOW):
+        under_way = {t.id for t in entries.writers(epoch.tokens) if t.deadline > NOW}
+        graces = {t.id for t in epoch.tokens if t.kind == entries.GRACE_TOKEN} - under_way
+        tokens = tuple(
+            t._replace(deadline=PAST) if t.id in graces and t.deadline > NOW else t
+            for t in epoch.tokens
+        )
+        if tokens != epoch.tokens:
+            yield "the grace is over", entries.pack_epoch(key, epoch._replace(tokens=tokens), NOW)
 
 
 def _of_row(key: bytes, raw: bytes, limits: Limits) -> Iterator[Change]:
@@ -61,8 +70,7 @@ def _of_row(key: bytes, raw: bytes, limits: Limits) -> Iterator[Change]:
     if entry.deadline > NOW:
         yield "the lease lapses", raw[:12] + six(PAST) + raw[CHECKED:]
     if entry.state in (entries.VALUE, entries.ABSENT):
-        if not limits.keeps_values:
-            yield from _of_value(key, entry)
+        yield from _of_value(key, entry, limits)
     elif entry.state == entries.MARKER:
         yield from _of_marker(entry, limits)
     elif entry.until > NOW:
@@ -72,8 +80,9 @@ def _of_row(key: bytes, raw: bytes, limits: Limits) -> Iterator[Change]:
         yield "evicted", None
 
 
-def _of_value(key: bytes, entry: Entry) -> Iterator[Change]:
-    yield "evicted", None
+def _of_value(key: bytes, entry: Entry, limits: Limits) -> Iterator[Change]:
+    if not limits.keeps_values:
+        yield "evicted", None
     if entry.until > NOW:
         yield "no longer fresh", entries.pack(key, entry._replace(until=PAST))
 
@@ -107,7 +116,10 @@ def _without_token(key: bytes, raw: bytes | None, token: bytes) -> bytes | None:
 
 
 def _expired(tokens: tuple[Token, ...], token: bytes) -> tuple[Token, ...]:
-    return tuple(t._replace(deadline=PAST) if t.id == token else t for t in tokens)
+    return tuple(
+        t._replace(deadline=PAST) if t.id == token and t.kind != entries.GRACE_TOKEN else t
+        for t in tokens
+    )
 
 
 def opened(key: bytes, raw: bytes | None) -> bytes | None:

@@ -16,10 +16,10 @@ from refcache.core.pages import Mode, Page
 from refcache.core.terms import Terms
 from tests.simulation import outcomes
 from tests.simulation.automata import Automaton, Finished
-from tests.simulation.behaviours import UNAVAILABLE, Begin, End, Write
+from tests.simulation.behaviours import Begin, End, Write
 from tests.simulation.lapses import Lapse, Limits, Raws, lapses, opened
 from tests.simulation.outcomes import Outcome
-from tests.simulation.rows import FAMILY, NOW, ROW, TEXT, version
+from tests.simulation.rows import FAMILY, NOW, ROW, TEXT, UNAVAILABLE, version
 from tests.simulation.states import Change, Database, Found, Interned, Move, Setting, Store
 
 CRASHED, DONE = -1, -2  # local states without a number of their own
@@ -150,7 +150,7 @@ class Model:
             self._sound[key] = all(each == committed for each in served)
         return self._sound[key]
 
-    def _served(self, raws: Raws) -> Iterator[int]:
+    def _served(self, raws: Raws) -> Iterator[int | str]:
         for source, key, raw in zip(self._setting.sources, self._keys[1:], raws[1:], strict=True):
             page = Page(source, Mode.TRUST, epoch=parse_epoch(self._keys[0], raws[0]))
             # Looked up in this way, since some tests replace it.
@@ -218,7 +218,7 @@ class Model:
         }
         caught_up = database.replica == len(database.history) - 1
         is_shown = caught_up or not self._lags
-        keeps_values = not (is_shown or self._setting.values_lapse_early)
+        keeps_values = not (is_shown or self._setting.evicts_early)
         limits = Limits(frozenset(ended), is_shown, keeps_values, self._setting.evicts_epoch)
         for lapse in self._of_store(store, limits):
             number = self._stores.number(

@@ -38,7 +38,7 @@ def of_load(
     for request in load.requests:
         seen = database.history[-1 if request.primary else database.replica]
         rows.append({} if seen == GONE else {ROW: (seen,)})
-    yield Loaded(tuple(rows), (True,) * len(rows)), store, database
+    yield Loaded(tuple(rows), (True,) * len(rows), ({},) * len(rows)), store, database
     if "load" in faults:
         yield Throw(LoadFailed), store, database
 

@@ -111,6 +111,24 @@ QUICK: dict[str, Make] = {
     "replicas, 2 readers, 1 writer": replicas(LAGGING_READER, LAGGING_READER, LAGGING_WRITES),
     "replicas, 2 writers": replicas(LAGGING_READER, LAGGING_WRITES, lagging_writes(2)),
     "replicas, failed loads": replicas(LAGGING_READER, LAGGING_UNLUCKY, LAGGING_WRITES),
+    "replicas, a schema announced after a write": lambda rules: Setting(
+        [LAGGING], [LAGGING_READER, LAGGING_WRITES], rules
+    ),
+    "replicas, a second schema": lambda rules: Setting(
+        [LAGGING, NEW_LAGGING],
+        [LAGGING_READER, Behaviour(reader(NEW_LAGGING)), LAGGING_WRITES],
+        rules,
+    ),
+    "replicas, a bulk write": replicas(LAGGING_READER, lagging_writes(1, everything(GRACE))),
+    "replicas, a bulk and a row writer": replicas(
+        LAGGING_READER, lagging_writes(1, everything(GRACE)), lagging_writes(2)
+    ),
+    "replicas, a refresh within grace": replicas(
+        LAGGING_READER, Behaviour(reader(LAGGING, Mode.REFRESH)), LAGGING_WRITES
+    ),
+    "replicas, a reload within grace": replicas(
+        LAGGING_READER, Behaviour(reader(LAGGING, Mode.RELOAD)), LAGGING_WRITES
+    ),
 }
 
 # Those of minutes: `make test-full`.

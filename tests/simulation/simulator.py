@@ -1,53 +1,24 @@
 """Tens of actors in one town, in an order and with accidents that a seed decides."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass
 from random import Random
-from typing import Any
 
 from refcache.core import entries
-from refcache.core.exceptions import LoadFailed, StoreUnavailable
-from refcache.core.operations import Load, Loaded, MayFill, Read, Wait
+from refcache.core.exceptions import LoadFailed, LoadTimedOut, StoreUnavailable
 from refcache.core.rules import Rules
-from refcache.core.terms import Terms
-from refcache.tiers.memory import MemoryStore
 from tests.simulation.accidents import CALM, JUMPS_MS, Luck, corrupt, evict
-from tests.simulation.actors import (
-    Actor,
-    Commit,
-    Lock,
-    Reader,
-    Rollback,
-    Seen,
-    Steps,
-    Told,
-    Writer,
-)
-from tests.simulation.casting import actors, all_keys, founders
-from tests.simulation.town import VIEWS, Place, Town
+from tests.simulation.actors import Actor, Commit, Reader, Seen, Writer
+from tests.simulation.casting import actors, all_keys
+from tests.simulation.tasks import Task, Violation
+from tests.simulation.town import VIEWS, Look
+from tests.simulation.world import World
 
 WRITE_TIMEOUT_MS = 60_000
-START_MS = 1_000_000
 LIMIT = 100_000  # steps; a run takes some hundred
 
 
-@dataclass(eq=False)
-class Task:
-    name: str
-    actor: Actor
-    steps: Steps
-    operation: Any
-    start: int  # tick
-    wakes: int = 0  # ms
-    marked: int | None = None  # ms
-    locks: tuple[Place, ...] = ()
-
-
-class Violation(AssertionError):
-    """A promise was broken; the message tells how to see it again."""
-
-
-class Simulator:
+class Simulator(World):
     """One run.
 
     Args:
@@ -64,19 +35,11 @@ class Simulator:
         luck: Luck | None = None,
         cast: list[Actor] | None = None,
     ) -> None:
-        self.random = Random(seed)  # noqa: S311 - it must be repeatable
-        self.now = START_MS
-        self.town = Town(founders(self.random))
-        self.store = MemoryStore(lambda: self.now, rules or Rules())
-        self.luck = luck or Luck()
+        random = Random(seed)  # noqa: S311 - it must be repeatable
+        super().__init__(random, rules or Rules(), luck or Luck())
         self.waiting_to_come = actors(self.random) if cast is None else list(cast)
-        self.tasks: list[Task] = []
         self.orphans: list[tuple[Task, int]] = []
-        self.outage_ends = 0  # tick
-        self.drawn = 0
-        self.loads: list[tuple[str, tuple[Any, ...]]] = []
-        self.waits = 0
-        self.is_clean = True  # Nobody crashed, no reply was lost: nothing may be left behind.
+        self.dump: dict[bytes, tuple[bytes, int | None]] = {}
         self.seed = seed
 
     # A run
@@ -95,12 +58,12 @@ class Simulator:
         self._check_the_end()
 
     def step(self) -> None:
-        self.town.tick += 1
         self.now += self.random.randrange(4)
-        ready = [task for task in self.tasks if self._is_ready(task)]
+        self.tick()
+        ready = [task for task in self.tasks if task.is_ready(self.now, self.town.locks)]
         comes = self.waiting_to_come and (not ready or self.random.random() < 0.1)
         if comes:
-            self._come(self.waiting_to_come.pop())
+            self.come(self.waiting_to_come.pop())
         elif ready:
             self._perform(self.random.choice(ready))
         elif self.orphans:
@@ -108,140 +71,81 @@ class Simulator:
         else:
             self.now = min((t.wakes for t in self.tasks if t.wakes > self.now), default=self.now)
 
-    def _is_ready(self, task: Task) -> bool:
-        if isinstance(task.operation, Lock):
-            return not any(place in self.town.locks for place in task.operation.places)
-        return task.wakes <= self.now
-
-    def _come(self, actor: Actor) -> None:
-        self.drawn += 1
-        name = f"{type(actor).__name__} {self.drawn}"
-        steps = actor.steps(self._terms())
-        try:
-            operation = next(steps)
-        except StopIteration:
-            return
-        self.tasks.append(Task(name, actor, steps, operation, self.town.tick))
-
-    def _terms(self) -> Terms:
-        return Terms(
-            lambda: self._draw(8), lambda: self._draw(12), self.random.random, lambda _: None
-        )
-
-    def _draw(self, size: int) -> bytes:
-        self.drawn += 1
-        return self.drawn.to_bytes(size, "big")
-
     def _perform(self, task: Task) -> None:
+        task.has_begun = True
         try:
             try:
-                reply = self._reply(task, task.operation)
-            except (StoreUnavailable, LoadFailed) as exc:
-                self._next(task, task.steps.throw(exc))
+                reply = self.reply(task, task.operation)
+            except (StoreUnavailable, LoadFailed, LoadTimedOut) as exc:
+                self.go_on(task, task.steps.throw(exc))
             else:
-                self._next(task, task.steps.send(reply))
+                self.go_on(task, task.steps.send(reply))
         except StopIteration as stop:
             self.tasks.remove(task)
-            self._check_answers(task, stop.value or [])
-
-    def _next(self, task: Task, operation: Any) -> None:
-        task.operation = operation
-        if isinstance(operation, Wait):
-            self.waits += isinstance(task.actor, Reader)
-            task.wakes = self.now + round(operation.seconds * 1000)
-
-    # What the outside replies
-
-    def _reply(self, task: Task, operation: Any) -> Any:  # noqa: PLR0911 - one per operation
-        match operation:
-            case Wait():
-                return None
-            case MayFill():
-                return [not isinstance(task.actor, Reader) or task.actor.may_fill] * len(
-                    operation.sources
-                )
-            case Load():
-                return self._load(operation)
-            case Lock():
-                task.locks = tuple(operation.places)
-                self.town.locks |= dict.fromkeys(task.locks, task)
-                return None
-            case Commit():
-                return self._end(task, operation)
-            case Rollback():
-                return self._unlock(task)
-            case Told():
-                return self.town.told(operation.places)
-        return self._ask_the_store(task, operation)
-
-    def _load(self, load: Load) -> Loaded:
-        request = load.requests[0]
-        if self._happens(self.luck.failed_load):
-            raise LoadFailed(request.source, request.keys)
-        self.loads += [(r.source.origin, tuple(r.keys)) for r in load.requests]
-        rows = [self.town.load(r.source.origin, r.keys) for r in load.requests]
-        return Loaded(rows, [True] * len(rows))
-
-    def _end(self, task: Task, commit: Commit) -> bool:
-        is_committed = self.town.commit(commit.changes, is_foreign=commit.is_foreign)
-        self._unlock(task)
-        return is_committed
-
-    def _unlock(self, task: Task) -> None:
-        for place in task.locks:
-            del self.town.locks[place]
-        task.locks = ()
-
-    def _ask_the_store(self, task: Task, operation: Any) -> Any:
-        if self.town.tick < self.outage_ends:
-            self.is_clean = self.is_clean and isinstance(operation, Read)
-            raise StoreUnavailable("an outage")
-        if isinstance(task.actor, Writer) and task.marked is None:
-            task.marked = self.now
-        reply = self.store.perform(operation)
-        if self._happens(self.luck.lost_reply):
-            self.is_clean = False
-            raise StoreUnavailable("the reply was lost")
-        return reply
+            task.result = stop.value
+            if isinstance(task.actor, Reader):
+                self._check_answers(task, task.actor, stop.value)
 
     # Accidents
 
-    def _happens(self, chance: float) -> bool:
-        return self.random.random() < chance
-
     def _accidents(self) -> None:
-        luck = self.luck
-        if self.tasks and self._happens(luck.crash):
+        if self.tasks and self.happens(self.luck.crash):
             self._crash(self.random.choice(self.tasks))
-        if self._happens(luck.jump):
+        if self.happens(self.luck.jump):
             self._jump(self.random.choice(JUMPS_MS))
-        if self._happens(luck.eviction):
-            evict(self.random, self.store._entries, self.now)
-        if self._happens(luck.corruption):
-            is_harmless = corrupt(self.random, self.store._entries)
-            self.is_clean = self.is_clean and is_harmless
-        if self._happens(luck.outage):
-            self.outage_ends = self.town.tick + self.random.randrange(100)
+        self._befall_the_store()
         for orphan, tick in tuple(self.orphans):
             if tick <= self.town.tick:
                 self._bury(orphan)
+
+    def _befall_the_store(self) -> None:
+        luck, stored = self.luck, self.store._entries
+        if self.happens(luck.eviction):
+            evict(self.random, stored, self.now)
+        if self.happens(luck.corruption):
+            is_harmless = corrupt(self.random, stored)
+            self.is_clean = self.is_clean and is_harmless
+        if self.happens(luck.dump):
+            self.dump = dict(stored)
+        if self.happens(luck.restart):
+            self._restart()
+        if self.happens(luck.outage):
+            self.outage_ends = self.town.tick + self.random.randrange(100)
 
     def _crash(self, task: Task) -> None:
         """A process is gone; the database ends its transaction a little later."""
         if not isinstance(task.actor, Reader | Writer):
             return  # Nobody promises anything when a stranger dies before it invalidates.
+        if task.is_unmarked:
+            return  # Nor when one dies whose marks were not made, or lost.
         self.is_clean = False
-        self.tasks.remove(task)
-        task.steps.close()
+        for each in (task, task.beside):
+            if each in self.tasks:
+                self.tasks.remove(each)
+                each.steps.close()
         if task.locks:
             self.orphans.append((task, self.town.tick + self.random.randrange(30)))
 
     def _bury(self, task: Task) -> None:
         self.orphans = [(other, tick) for other, tick in self.orphans if other is not task]
         operation = task.operation
-        if isinstance(operation, Commit) and self._happens(0.5):
+        is_asked = isinstance(operation, Commit) and not operation.is_foreign
+        if is_asked and self.happens(0.5):
             self.town.commit(operation.changes)
-        self._unlock(task)
+        self.unlock(task)
+
+    def _restart(self) -> None:
+        """The server comes back with what it had some time ago, or with nothing.
+
+        What others may read is not bounded until the writers under way have told it of their end.
+        """
+        if self.orphans:
+            return
+        for task in self.tasks:
+            task.is_unmarked = task.is_unmarked or task.marked is not None
+        self.is_clean = False
+        self.rules.incarnation = self.random.randrange(2**48)
+        self.store._entries = self.random.choice([{}, dict(self.dump)])
 
     def _jump(self, by_ms: int) -> None:
         """Time passes; but no transaction may outlast its marker."""
@@ -252,9 +156,14 @@ class Simulator:
 
     # What must hold
 
-    def _check_answers(self, task: Task, seen: list[Seen]) -> None:
+    def _check_answers(self, task: Task, reader: Reader, seen: list[Seen]) -> None:
         for each in seen:
-            if not self.town.allows(each.kind, each.key, each.row, task.start, self.town.tick):
+            before = bisect_left(self.times, task.came - each.copied_ms) - 1
+            since = max(0, before) if each.copied_ms else task.start
+            look = Look(since, task.start, self.town.tick, reader.process)
+            # Its age is that of the last look at its page, for which it may have waited.
+            is_overdue = each.overdue_ms >= self.now - task.came
+            if is_overdue or not self.town.allows(each.kind, each.key, each.row, look):
                 raise Violation(self._told(f"{task.name} was given {each}"))
 
     def _check_the_end(self) -> None:
@@ -277,8 +186,8 @@ class Simulator:
                 raise Violation(self._told(f"a lease was left on {key!r}"))
 
     def _read_all(self, reader: Reader) -> None:
-        self.town.tick += 1
-        self._come(reader)
+        self.tick()
+        self.come(reader)
         while self.tasks:
             (task,) = self.tasks
             self.now = max(self.now, task.wakes)

@@ -20,7 +20,7 @@ class Setting:
         sources: One per schema.
         tasks: Readers first, then writers; neighbours that are equal are interchangeable.
         evicts_epoch: The epoch entry may be evicted while no writer is under way.
-        values_lapse_early: Values may be evicted, or go stale, while the replica lags behind.
+        evicts_early: Values may be evicted while the replica lags behind.
         overruns: Transactions may outlast their markers; then nobody crashes, and what holds is
             looked at only while no writer is under way.
         announced: The schemas are alive from the start; else the first reader announces its own.
@@ -31,7 +31,7 @@ class Setting:
     tasks: Sequence[Behaviour]
     rules: Rules
     evicts_epoch: bool = False
-    values_lapse_early: bool = False
+    evicts_early: bool = False
     overruns: bool = False
     announced: bool = False
     merge: bool = True

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from refcache.core import protocol, writes
+from refcache.core import claims, loading, writes
 from refcache.core.pages import Mode
 from tests.conftest import FULL
 from tests.simulation.accidents import CALM
@@ -34,8 +34,8 @@ def test_what_is_read_was_committed_between_start_and_end(seeds: range) -> None:
 def test_it_holds_where_every_call_is_cut_into_small_ones(
     seeds: range, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "SCRIPT_KEYS", 2)
-    monkeypatch.setattr(writes, "SCRIPT_KEYS", 2)
+    for module in (claims, loading, writes):
+        monkeypatch.setattr(module, "SCRIPT_KEYS", 2)
 
     for seed in seeds:
         Simulator(seed).run()

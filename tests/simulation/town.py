@@ -1,8 +1,8 @@
 """The simulator's database: people, found by number or name, and the companies that they span."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from math import inf
 from typing import Any, NamedTuple
 
@@ -12,12 +12,14 @@ from refcache.core.composition import Node, Span
 from refcache.core.exceptions import Undecodable
 from refcache.core.keys import Key, family, index_text, key_text, schema_id
 from refcache.core.sources import Source
+from refcache.core.staleness import Policy
 from refcache.core.writes import Touched
 
 PEOPLE, COMPANIES, NAMES = "people", "companies", "names"
 FAMILIES = {table: family(b"town:", table) for table in (PEOPLE, COMPANIES)}
 FINGERPRINTS = ("aaaaaaaa", "bbbbbbbb")
 TTL, NEGATIVE_TTL = 300.0, 30.0
+TOLERANCE = 600.0  # seconds; the most that any reader accepts
 
 Row = tuple[Any, ...]
 Place = tuple[str, int]  # table and primary key
@@ -34,15 +36,24 @@ class Company(NamedTuple):
     title: str
 
 
-def _decode_row(payload: bytes) -> Row:
-    try:
-        return tuple(msgspec.msgpack.decode(payload, type=list))
-    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
-        raise Undecodable(str(exc)) from exc
+def _decoding(columns: int) -> Callable[[bytes], Row]:
+    def decode(payload: bytes) -> Row:
+        try:
+            row = tuple(msgspec.msgpack.decode(payload, type=list))
+        except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+            raise Undecodable(str(exc)) from exc
+        if len(row) != columns:
+            raise Undecodable(f"{len(row)} columns")
+        return row
+
+    return decode
+
+
+_decode_person, _decode_company, _decode_name = map(_decoding, (3, 2, 1))
 
 
 def _decode_pk(payload: bytes) -> Any:
-    return _decode_row(payload)[0]
+    return _decode_name(payload)[0]
 
 
 def _first(row: Row) -> Any:
@@ -55,10 +66,12 @@ def _source(table: str, fingerprint: str, index: tuple[str, ...] = ()) -> Source
         schema_id(1, fingerprint),
         index,
         msgspec.msgpack.encode,
-        _decode_pk if index else _decode_row,
+        _decode_pk if index else _decode_person if table == PEOPLE else _decode_company,
         _first if index else tuple,
         TTL,
         NEGATIVE_TTL,
+        TOLERANCE,
+        is_shareable=True,
         origin=NAMES if index else table,
     )
 
@@ -100,6 +113,28 @@ def _name_of(row: Row) -> Key:
 
 
 VIEWS = tuple(map(_view, FINGERPRINTS))
+SOURCES = {source for view in VIEWS for node in view for source in (node.rows, node.index)}
+
+
+def forget() -> None:
+    """Let all sources be as if nothing had been read."""
+    for source in SOURCES - {None}:
+        source.memory._current = (b"", {})  # type: ignore[union-attr]  # as the line before says
+        source.pace.seconds = 0.0  # type: ignore[union-attr]
+
+
+class Wish:
+    """What `answers` needs of a plan: one kind of rows, as a reader wants them."""
+
+    def __init__(self, view: View, kind: str, policy: Policy, place: int = 0) -> None:
+        self.node, self.policy = view.node(kind), policy
+        self.declaration = self
+        self.name = f"{place} {kind}"
+        self.integers = (0, 2**31)
+        self.key_names = ("key",)
+
+    def cast(self, key: Key) -> Key:
+        return key
 
 
 def touched(changes: Mapping[Place, Row | None]) -> list[Touched]:
@@ -112,16 +147,37 @@ def touched(changes: Mapping[Place, Row | None]) -> list[Touched]:
     return [Touched(FAMILIES[table], tuple(each)) for table, each in texts.items()]
 
 
+class Look(NamedTuple):
+    """When somebody read, in ticks; a copy may be from before.
+
+    Args:
+        since: From when on what was read may have been current.
+        start: When the read began.
+        end: When it ended.
+        process: Whose it was.
+    """
+
+    since: int
+    start: int
+    end: int
+    process: int
+
+
 @dataclass
 class Version:
-    """A committed row (None: there is none), and the ticks between which it may be read."""
+    """A committed row (None: there is none), and the ticks between which it may be read.
+
+    `known` has the processes that may not read it any longer, as they have replaced it.
+    """
 
     row: Row | None
     since: int
     until: float = inf
+    known: dict[int, int] = field(default_factory=dict)
 
-    def overlaps(self, start: int, end: int) -> bool:
-        return self.since <= end and self.until >= start
+    def may_be_seen(self, look: Look) -> bool:
+        is_known = self.known.get(look.process, inf) < look.start
+        return self.since <= look.end and self.until >= look.since and not is_known
 
 
 class Town:
@@ -171,32 +227,42 @@ class Town:
             for version in self._versions[place][:-1]:
                 version.until = min(version.until, self.tick)
 
+    def dropped(self, places: Iterable[Place], process: int, before: int) -> None:
+        """From here on the process may not read what it has replaced in the tick *before*."""
+        for place in places:
+            for version in self._versions[place]:
+                if version.since < before:
+                    version.known.setdefault(process, self.tick)
+
     # What a read may have seen
 
-    def allows(self, kind: str, key: Key, seen: Row | None, start: int, end: int) -> bool:
+    def allows(self, kind: str, key: Key, seen: Row | None, look: Look) -> bool:
         if kind == NAMES:
-            return self._allows_name(str(key), seen, start, end)
-        versions = self._seen((kind, key), start, end)  # type: ignore[arg-type]  # these are pks
-        return any(seen in self._shown(kind, row, start, end) for row in versions)
+            return self._allows_name(str(key), seen, look)
+        versions = self._seen((kind, key), look)  # type: ignore[arg-type]  # these are pks
+        return any(seen in self._shown(kind, row, look) for row in versions)
 
-    def _allows_name(self, name: str, seen: Row | None, start: int, end: int) -> bool:
+    def _allows_name(self, name: str, seen: Row | None, look: Look) -> bool:
         if seen is None:
-            return any(self._may_be_free(name, tick) for tick in range(start, end + 1))
-        versions = self._seen((PEOPLE, seen[0]), start, end)
+            return any(
+                self._may_be_free(name, look._replace(since=tick, end=tick))
+                for tick in range(look.since, look.end + 1)
+            )
+        versions = self._seen((PEOPLE, seen[0]), look)
         holders = [row for row in versions if row is not None and row[1] == name]
-        return any(seen in self._shown(PEOPLE, row, start, end) for row in holders)
+        return any(seen in self._shown(PEOPLE, row, look) for row in holders)
 
-    def _may_be_free(self, name: str, tick: int) -> bool:
+    def _may_be_free(self, name: str, look: Look) -> bool:
         places = [place for place in self._versions if place[0] == PEOPLE]
         return all(
-            any(row is None or row[1] != name for row in self._seen(place, tick, tick))
+            any(row is None or row[1] != name for row in self._seen(place, look))
             for place in places
         )
 
-    def _seen(self, place: Place, start: int, end: int) -> list[Row | None]:
-        return [v.row for v in self._versions[place] if v.overlaps(start, end)]
+    def _seen(self, place: Place, look: Look) -> list[Row | None]:
+        return [v.row for v in self._versions[place] if v.may_be_seen(look)]
 
-    def _shown(self, kind: str, row: Row | None, start: int, end: int) -> list[Row | None]:
+    def _shown(self, kind: str, row: Row | None, look: Look) -> list[Row | None]:
         """The snapshots that a row may be part of."""
         if row is None:
             return [None]
@@ -204,7 +270,7 @@ class Town:
             return [(row[1],)]
         if row[2] is None:
             return [(row[0], row[1], None)]
-        companies = self._seen((COMPANIES, row[2]), start, end)
+        companies = self._seen((COMPANIES, row[2]), look)
         return [(row[0], row[1], each and each[1]) for each in companies]
 
 

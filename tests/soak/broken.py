@@ -4,7 +4,7 @@ from typing import Any
 
 from refcache import references
 from refcache.core.operations import Mark, Operation, Read, Release, Written
-from refcache.reading.backend import Store
+from refcache.core.stores import Store
 
 
 class Unmarking:

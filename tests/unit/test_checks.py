@@ -9,9 +9,17 @@ from django.core.checks.registry import registry
 
 from refcache import ReferenceCache
 
-CHECKS = Path(__file__).parents[2] / "refcache" / "checks.py"
-HEADINGS = Path(__file__).parents[2] / "docs" / "checks.md"
-IDS = sorted(set(re.findall(r"refcache\.[EW]\d{3}", CHECKS.read_text())))
+ROOT = Path(__file__).parents[2]
+CHECKS = [ROOT / "refcache" / name for name in ("checks.py", "server_checks.py")]
+TESTS = [Path(__file__), ROOT / "tests" / "integration" / "test_server_checks.py"]
+HEADINGS = ROOT / "docs" / "checks.md"
+
+
+def named(pattern: str, files: list[Path]) -> set[str]:
+    return {found for file in files for found in re.findall(pattern, file.read_text())}
+
+
+IDS = sorted(named(r"refcache\.[EW]\d{3}", CHECKS))
 
 
 @pytest.fixture
@@ -69,8 +77,20 @@ def test_e001_settings_that_cannot_work(references: ReferenceCache, settings: An
             "LOCATION": "redis://localhost",
             "KEY_FUNCTION": f"{__name__}.reversing",
         },
+        *(
+            {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": location, "OPTIONS": options}
+            for location, options in [
+                ("redis://localhost?socket_timeouts=5", {}),
+                ("unix:///socket?port=5", {}),
+                ("redis://localhost", {"CONNECTION_POOL_KWARGS": {"timeout": 5}}),
+                ("redis://localhost", {"CONNECTION_POOL_KWARGS": {"protocol": 7}}),
+            ]
+        ),
     ],
-    ids=["other", "unknown", "nowhere", "url", "pool", "key-function"],
+    ids=[
+        *("other", "unknown", "nowhere", "url", "pool", "key-function"),
+        *("query", "socket", "kwargs", "protocol"),
+    ],
 )
 @pytest.mark.usefixtures("references")
 def test_e002_an_alias_that_cannot_serve(settings: Any, alias: dict[str, Any]) -> None:
@@ -83,6 +103,29 @@ def test_e002_an_alias_that_cannot_serve(settings: Any, alias: dict[str, Any]) -
 
 def reversing(key: str, prefix: str, version: int) -> str:
     return f"{key}:{prefix}:{version}"
+
+
+@pytest.mark.parametrize("executor", ["nowhere.task", f"{__name__}.nothing", f"{__name__}.ROOT"])
+@pytest.mark.usefixtures("references")
+def test_an_executor_that_cannot_be_called_is_told_before_it_is_needed(
+    settings: Any, executor: str
+) -> None:
+    settings.REFCACHE = {"EXECUTOR": executor}
+
+    (message,) = found()
+
+    assert message.startswith(f"refcache.E001: REFCACHE['EXECUTOR'] names {executor!r}, which ")
+
+
+@pytest.mark.usefixtures("references")
+def test_an_option_that_connections_do_not_take_is_named(settings: Any) -> None:
+    alias = settings.CACHES["default"]
+    settings.CACHES = {"default": alias | {"LOCATION": "redis://localhost?socket_timeouts=5"}}
+
+    (message,) = found()
+
+    assert "do not take: look at the query of its LOCATION" in message
+    assert "'socket_timeouts'" in message
 
 
 @pytest.mark.parametrize("backend", ["locmem.LocMemCache", "dummy.DummyCache"])
@@ -116,6 +159,63 @@ def test_w003_statements_that_are_not_looked_at(references: ReferenceCache) -> N
     (message,) = found()
 
     assert message.startswith("refcache.W003: Reference 'customer' has watch_sql=False")
+
+
+REDIS = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": "redis://localhost/0"}
+KWARGS = "CONNECTION_POOL_KWARGS"
+
+
+@pytest.mark.parametrize(
+    "alias",
+    [
+        {"OPTIONS": {"SOCKET_TIMEOUT": 5}},
+        {"OPTIONS": {KWARGS: {"socket_timeout": 5}}},
+        {"LOCATION": "redis://localhost/0?socket_timeout=5"},
+        {"LOCATION": ["redis://localhost/0", "redis://localhost/0?socket_timeout=5"]},
+    ],
+    ids=["options", "kwargs", "query", "replica"],
+)
+@pytest.mark.usefixtures("references")
+def test_w004_a_timeout_that_is_not_refcaches(settings: Any, alias: dict[str, Any]) -> None:
+    settings.CACHES = {"default": REDIS | alias}
+    settings.REFCACHE = {"CONNECT_TIMEOUT": 1}
+
+    (message,) = found()
+
+    assert message.startswith("refcache.W004: CACHES['default'] sets socket_timeout, which hold")
+    settings.REFCACHE = {"TIMEOUT": 1}
+    assert found() == []
+
+
+@pytest.mark.usefixtures("references")
+def test_all_limits_that_are_not_refcaches_are_told_at_once(settings: Any) -> None:
+    options = {"SOCKET_CONNECT_TIMEOUT": 5, KWARGS: {"max_connections": 5, "client_name": "x"}}
+    settings.CACHES = {"default": REDIS | {"OPTIONS": options}}
+    settings.REFCACHE = {}
+
+    (message,) = found()
+
+    assert "sets socket_connect_timeout, max_connections, which" in message
+
+
+@pytest.mark.parametrize(
+    "location", ["redis://localhost/0", ["redis://replica", REDIS["LOCATION"]]]
+)
+@pytest.mark.usefixtures("references")
+def test_w004_a_pool_that_is_right_for_one_of_two_aliases(settings: Any, location: object) -> None:
+    options = {"OPTIONS": {"SOCKET_TIMEOUT": 5}}
+    other = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    settings.CACHES = {
+        "default": REDIS,
+        "other": REDIS | {"LOCATION": location} | options,
+        "elsewhere": REDIS | {"LOCATION": "redis://localhost/1"} | options,
+        "alike": REDIS | {"KEY_PREFIX": "alike", "TIMEOUT": 5},
+        "local": other | {"LOCATION": "redis://localhost/0"},
+    }
+
+    (message,) = found()
+
+    assert message.startswith("refcache.W004: CACHES['default'] and CACHES['other'] have an addr")
 
 
 @pytest.mark.parametrize(
@@ -187,7 +287,7 @@ def test_every_id_has_a_heading_in_the_docs(check_id: str) -> None:
     assert re.search(rf"^#+ .*{check_id}", HEADINGS.read_text(), re.MULTILINE)
 
 
-def test_every_id_has_a_test_here() -> None:
-    tested = set(re.findall(r"def test_([ew]\d{3})_", Path(__file__).read_text()))
+def test_every_id_has_a_test() -> None:
+    tested = named(r"def test_([ew]\d{3})_", TESTS)
 
     assert {f"refcache.{each.upper()}" for each in tested} == set(IDS)

@@ -50,6 +50,37 @@ def test_what_is_given_stands_beside_the_defaults(settings: Any) -> None:
     assert type(conf().lease_wait) is float
 
 
+def test_no_limit_and_none_are_settings_too(settings: Any) -> None:
+    settings.REFCACHE = {
+        "SOFT_TIMEOUT": None,
+        "LOAD_TIMEOUT": timedelta(seconds=2),
+        "EARLY_REFRESH": 0,
+        "EXECUTOR": None,
+        "COPIES": 0,
+    }
+
+    assert conf() == Conf(load_timeout=2.0, early_refresh=0.0, copies=0)
+    assert conf().refresh_elsewhere is None
+
+
+def test_an_executor_is_imported_when_it_is_needed(settings: Any) -> None:
+    settings.REFCACHE = {"EXECUTOR": f"{__name__}.refresh"}
+
+    assert conf().refresh_elsewhere is refresh
+
+
+def refresh(keys: dict[str, list[Any]], within: float) -> None:
+    """Does what an executor would."""
+
+
+@pytest.mark.parametrize("path", ["nowhere.refresh", f"{__name__}.nothing", f"{__name__}.__doc__"])
+def test_an_executor_that_cannot_be_called_is_an_error(settings: Any, path: str) -> None:
+    settings.REFCACHE = {"EXECUTOR": path}
+
+    with pytest.raises(ImproperlyConfigured, match=f"'EXECUTOR'.*{path!r}, which "):
+        _ = conf().refresh_elsewhere
+
+
 @pytest.mark.parametrize(
     ("name", "nearest"),
     [
@@ -102,6 +133,18 @@ def test_the_settings_are_a_dictionary(settings: Any, given: object) -> None:
         *(("JITTER", value) for value in (-0.1, 1, "0.1", None)),
         *(("CACHE", value) for value in ("nope", None, ["default"])),
         *(("PER_ROW", value) for value in ("maybe", True, ["raise"])),
+        *(("BREAKER_FAILURES", value) for value in (0, 1.5, None, True)),
+        *(("BREAKER_PAUSE", value) for value in (0, -1, None)),
+        *(("SOFT_TIMEOUT", value) for value in (0, -1, "one", False)),
+        *(("LOAD_TIMEOUT", value) for value in (0, -1, "one", False)),
+        ("LOAD_THREADS", 0),
+        ("REFRESH_THREADS", 0),
+        *(
+            ("EARLY_REFRESH", value)
+            for value in (-0.1, "1", None, True, float("inf"), float("nan"))
+        ),
+        *(("EXECUTOR", value) for value in ("refresh", 7, ["mysite.tasks.refresh"], "")),
+        *(("COPIES", value) for value in (-1, 1.5, None, False)),
     ],
 )
 def test_a_value_that_cannot_work_is_an_error_that_names_it(

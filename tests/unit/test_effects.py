@@ -54,7 +54,7 @@ class Touch:
         self._registry.register(f"testapp.{model}", fields, name=model.lower(), **rest)
 
     def __call__(self, sql: str, *params: Any, vendor: str = "postgresql") -> dict[str, Any]:
-        effects = Effects(tables_of(self._registry._planned().watches), vendor)
+        effects = Effects(tables_of(self._registry._declared.plans.watches), vendor)
         found = effects.of(analyse(sql), sql, params)
         return {
             each.family.reference: WHOLE if each.whole else sorted(map(bytes.decode, each.texts))
@@ -143,7 +143,7 @@ def test_only_postgresql_looks_at_the_case_of_columns(
 
 def test_parameters_that_are_not_a_sequence_say_nothing(registry: ReferenceCache) -> None:
     registry.register("testapp.Customer", ["name"], name="customer")
-    effects = Effects(tables_of(registry._planned().watches), "postgresql")
+    effects = Effects(tables_of(registry._declared.plans.watches), "postgresql")
     sql = RENAME + "id = %s"
 
     (found,) = effects.of(analyse(sql), sql, None)

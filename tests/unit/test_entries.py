@@ -20,12 +20,13 @@ tokens = st.binary(min_size=8, max_size=8)
 ids = st.binary(min_size=12, max_size=12)
 states = st.sampled_from([bytes([state]) for state in entries.STATES])
 some_entries = st.builds(Entry, states, tokens, times, ids, times, times, st.binary())
-writers = st.builds(Token, tokens, times, st.sampled_from([b"r", b"e"]))
+writers = st.builds(Token, tokens, times, st.sampled_from([b"r", b"e", b"g"]))
 epochs = st.builds(
     Epoch,
     ids,
     st.lists(st.builds(Schema, ids, times, times), max_size=5).map(tuple),
     st.lists(writers, max_size=5).map(tuple),
+    times,
 )
 
 
@@ -108,7 +109,10 @@ def _epoch(epoch: dict[str, Any]) -> bytes:
     writers = tuple(
         Token(t["id"].encode(), t["deadline"], t["kind"].encode()) for t in epoch["tokens"]
     )
-    return entries.pack_epoch(KEY, Epoch(epoch["id"].encode(), schemas, writers), epoch["now"])
+    # The first files were written before an epoch told whose it is.
+    incarnation = epoch.get("incarnation", 0)
+    packed = Epoch(epoch["id"].encode(), schemas, writers, incarnation)
+    return entries.pack_epoch(KEY, packed, epoch["now"])
 
 
 def _unhexed(name: str, value: str | int) -> bytes | int:
@@ -132,3 +136,28 @@ def test_the_wire_format_is_the_one_of_version_1(path: Path) -> None:
     raw = _epoch(golden["epoch"]) if "epoch" in golden else _entry(golden["entry"])
 
     assert raw.hex() == golden["raw"], CHANGED
+
+
+def test_an_epochs_incarnation_and_graces_are_read_back() -> None:
+    golden = json.loads((GOLDEN / "v1-epoch-of-incarnation.json").read_text())
+
+    epoch = entries.parse_epoch(KEY, bytes.fromhex(golden["raw"]))
+
+    assert epoch is not None
+    assert epoch.incarnation == golden["epoch"]["incarnation"]
+    assert [token.kind for token in epoch.tokens] == [b"r", b"e", b"g", b"g"]
+    assert epoch.reads_primary(golden["epoch"]["now"])
+
+
+# A format of the future
+
+
+@given(some_entries, st.binary(min_size=1, max_size=1))
+def test_an_unknown_format_is_nothing(entry: Entry, version: bytes) -> None:
+    raw = entries.pack(KEY, entry)
+    foreign = raw[:18] + version + raw[19:]
+    foreign = entries.checksum(KEY, foreign) + foreign[4:]
+
+    if version != entries.FORMAT:
+        assert entries.parse(KEY, foreign) is None
+        assert entries.parse_epoch(KEY, foreign) is None

@@ -6,6 +6,8 @@ import pytest
 
 from refcache.core import events
 from refcache.core.events import (
+    BreakerClosed,
+    BreakerOpened,
     Changed,
     CorruptEntry,
     Event,
@@ -13,14 +15,20 @@ from refcache.core.events import (
     FillRefused,
     KeyRejected,
     Marked,
+    NotLoaded,
     NotStored,
     Observers,
     PerRow,
+    Refreshing,
+    RefreshRefused,
     Relayed,
     Released,
     Resolved,
     RowsLoaded,
+    ServedStale,
+    ServerChanged,
     StoreFailed,
+    StoreLeftAlone,
     log_troubles,
 )
 
@@ -31,6 +39,11 @@ TROUBLES = [
     CorruptEntry("customer", b"test:customer:1"),
     PerRow("customer", "outside the page"),
     NotStored("customer", "column 'name'"),
+    NotLoaded("customer", 2, "refused"),
+    RefreshRefused("customer", 2, "busy"),
+    BreakerOpened("", "timeout"),
+    BreakerClosed("", 1.5),
+    ServerChanged("", 1, 2),
 ]
 ROUTINE = [
     LOADED,
@@ -41,6 +54,9 @@ ROUTINE = [
     Changed("customer", (1,), "save"),
     Released("customer", 1),
     Relayed("", "default", (0.002,)),
+    ServedStale("customer", 2, "past its TTL, being refreshed"),
+    Refreshing("customer", 2),
+    StoreLeftAlone(""),
 ]
 
 

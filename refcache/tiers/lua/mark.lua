@@ -16,13 +16,15 @@ for g = 1, groups do
 end
 if outdated then return { now, 0, alive } end
 
-local function mark_epoch(key, epoch, whole)
+local function mark_epoch(key, epoch, whole, grace)
   local kind = whole and 'e' or 'r'
   for _, before in ipairs(live_tokens(epoch.tokens)) do
     if before.id == token and before.kind == 'e' then kind = 'e' end
   end
   local tokens = live_tokens(epoch.tokens, token)
   tokens[#tokens + 1] = { id = token, deadline = now + timeout, kind = kind }
+  -- Its writer may commit and die.
+  if kind == 'e' then add_grace(tokens, token, now + timeout, grace) end
   epoch.tokens = pack_tokens(tokens)
   if whole then epoch.id = fresh end
   save_epoch(key, epoch)
@@ -34,7 +36,7 @@ local at = groups
 for g = 1, groups do
   local base = 1 + 4 * g
   local grace = tonumber(ARGV[base + 2])
-  mark_epoch(KEYS[g], epochs[g], ARGV[base + 1] == '1')
+  mark_epoch(KEYS[g], epochs[g], ARGV[base + 1] == '1', grace)
   for _ = 1, tonumber(ARGV[base + 3]) do
     at = at + 1
     local tokens = owners[at]

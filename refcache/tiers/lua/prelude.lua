@@ -7,6 +7,11 @@ local NO_TOKEN = string.rep('\0', 14)
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
+-- Which server this is, since its last start. Where nobody may ask, there is one for ever.
+local info = redis.pcall('INFO', 'server')
+local run_id = type(info) == 'string' and string.match(info, 'run_id:(%x%x%x%x%x%x%x%x%x%x%x%x)')
+local incarnation = run_id and tonumber(run_id, 16) or 0
+
 local function num(bytes)
   local n = 0
   for i = 1, #bytes do n = n * 256 + string.byte(bytes, i) end
@@ -88,17 +93,36 @@ local function last_deadline(tokens)
   return last
 end
 
+-- Without what writers have left: see GRACE_TOKEN in entries.py.
+local function writers(tokens)
+  local found = {}
+  for _, token in ipairs(tokens) do
+    if token.kind ~= 'g' then found[#found + 1] = token end
+  end
+  return found
+end
+
+-- Where fills read replicas: what keeps them from it until `grace` after `since`.
+local function add_grace(tokens, id, since, grace)
+  if grace <= 0 then return end
+  for i = #tokens, 1, -1 do
+    if tokens[i].id == id and tokens[i].kind == 'g' then table.remove(tokens, i) end
+  end
+  tokens[#tokens + 1] = { id = id, deadline = since + grace, kind = 'g' }
+end
+
 local function parse_epoch(key)
   local raw = get(key)
   local entry = parse(key, raw)
   if not entry or entry.state ~= 'E' or #entry.body == 0 then return nil end
+  if incarnation ~= 0 and entry.till ~= incarnation then return nil end -- Restored, or another server's: not trusted.
   local schemas, count = {}, string.byte(entry.body, 1)
   for i = 2, 1 + 24 * count, 24 do
     schemas[#schemas + 1] = { id = string.sub(entry.body, i, i + 11),
                               since = num(string.sub(entry.body, i + 12, i + 17)),
                               till = num(string.sub(entry.body, i + 18, i + 23)) }
   end
-  return { raw = raw, id = entry.epoch, schemas = schemas,
+  return { raw = raw, id = entry.epoch, schemas = schemas, incarnation = entry.till,
            tokens = string.sub(entry.body, 2 + 24 * count) }
 end
 
@@ -108,7 +132,7 @@ local function save_epoch(key, epoch)
     parts[#parts + 1] = schema.id .. six(schema.since) .. six(schema.till)
   end
   local body = table.concat(parts) .. epoch.tokens
-  epoch.raw = pack_entry(key, 'E', NO_TOKEN, epoch.id, 0, body)
+  epoch.raw = pack_entry(key, 'E', NO_TOKEN, epoch.id, epoch.incarnation or incarnation, body)
   redis.call('SET', key, epoch.raw)
 end
 

@@ -18,11 +18,12 @@ for g = 1, groups do
 end
 if outdated then return { now, 0, alive } end
 
-local function release_epoch(key, epoch, whole)
+local function release_epoch(key, epoch, whole, grace)
   local tokens = live_tokens(epoch.tokens, token)
-  if #tokens == 0 then
+  if #writers(tokens) == 0 then
     for _, schema in ipairs(epoch.schemas) do schema.since = 0 end
   end
+  if whole then add_grace(tokens, token, now, grace) end
   epoch.tokens = pack_tokens(tokens)
   if whole then epoch.id = fresh end
   save_epoch(key, epoch)
@@ -34,7 +35,7 @@ local at = groups
 for g = 1, groups do
   local base = 4 * g
   local grace = tonumber(ARGV[base + 2])
-  if epochs[g] then release_epoch(KEYS[g], epochs[g], ARGV[base + 1] == '1') end
+  if epochs[g] then release_epoch(KEYS[g], epochs[g], ARGV[base + 1] == '1', grace) end
   for _ = 1, tonumber(ARGV[base + 3]) do
     at = at + 1
     if #owners[at] > 0 then save_marker(KEYS[at], owners[at], grace)

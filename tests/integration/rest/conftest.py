@@ -50,6 +50,8 @@ def project(settings: Settings) -> None:
 @pytest.fixture(autouse=True)
 def cold(transactional_db: None, scripts: None) -> None:  # noqa: ARG001 - they are needed
     """Nothing is cached, and every script is at the server."""
+    # What was written before Redis was started; while any of it waits, the database is read.
+    assert references.recovery.retry()
     for name in REFERENCES:
         references[name].invalidate_all()
 

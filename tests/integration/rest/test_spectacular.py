@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from refcache import InvalidReference
 from refcache.rest_framework import ReferenceField
-from tests.restapp.described import DescribedSerializer, DescribedView
+from tests.restapp.described import DescribedSerializer, DescribedView, GatheringView
 
 spectacular = pytest.importorskip("drf_spectacular.management.commands.spectacular")
 
@@ -146,3 +146,18 @@ def test_a_field_that_the_reference_does_not_declare_is_an_error(
 
     with pytest.raises(InvalidReference, match=r"'nam'.*known: name, tier"):
         schema_of(tmp_path)
+
+
+def test_headers_are_told_where_a_view_reports_staleness(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = schema_of(tmp_path)
+    monkeypatch.setattr(GatheringView, "reports_staleness", True)
+
+    told = schema_of(tmp_path)["paths"]["/orders/{id}/"]
+
+    for method in ("get", "put", "patch"):
+        headers = told[method]["responses"]["200"]["headers"]
+        assert headers["Age"]["schema"]["type"] == "integer"
+        assert headers["Refcache-Stale"]["schema"]["type"] == "string"
+    assert "headers" not in str(silent["paths"])

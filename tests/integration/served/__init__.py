@@ -1,0 +1,1 @@
+"""A small project that servers in processes of their own serve."""

@@ -14,7 +14,7 @@ RUN = $(PYTHON) -m tools.run
 DEV = $(RUN) dev --django "$(DJANGO)"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-full soak lint types docs bench clean
+.PHONY: help demo serve test test-full soak faults lint types docs bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test-full: ## Run the tests that take minutes as well
 
 soak: ## Read, write and kill at random for 20 s (ARGS="--seed 7 --seconds 60 --database mariadb")
 	@$(DEV) --servers -- python -m tests.soak $(ARGS)
+
+faults: ## Stop, kill, cut and fill each server while there are reads (ARGS="--seed 7 --only Redis")
+	@$(DEV) --servers -- python -m tests.faults $(ARGS)
 
 lint: ## Check style and format
 	@$(DEV) -- ruff check

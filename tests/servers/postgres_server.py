@@ -31,7 +31,10 @@ class PostgresServer(Server):
     @property
     def url(self) -> str:
         """The URL of the database that every cluster has."""
-        return f"postgresql://{USER}@127.0.0.1:{self.port}/postgres"
+        return self.url_of("postgres")
+
+    def url_of(self, database: str) -> str:
+        return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
         if not self._data.exists():

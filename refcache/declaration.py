@@ -158,14 +158,14 @@ def _check_flags(declaration: Declaration) -> None:
             raise InvalidReference(
                 f"Reference {declaration.name!r} has {name}={value!r}: give True or False."
             )
-
-
-def _check_replica(declaration: Declaration) -> None:
     if declaration.on_error not in INSTEAD:
         raise InvalidReference(
             f"Reference {declaration.name!r} has on_error={declaration.on_error!r}: give one of "
             f"{', '.join(INSTEAD)}."
         )
+
+
+def _check_replica(declaration: Declaration) -> None:
     if declaration.fill_from is not None and declaration.fill_from not in settings.DATABASES:
         known = ", ".join(settings.DATABASES)
         raise InvalidReference(

@@ -1,13 +1,12 @@
 """The middle step of a read: lease what nobody else loads, so that each row is loaded once."""
 
 from refcache.core import entries
-from refcache.core.batches import in_batches
+from refcache.core.batches import SCRIPT_KEYS, in_batches
 from refcache.core.operations import Claim, ClaimGroup, Grant, MayFill
 from refcache.core.pages import Held, Mode, Open, Page, sort_one
 from refcache.core.reasons import Why
 from refcache.core.terms import Steps, Terms
 
-SCRIPT_KEYS = 500  # keys of one script call; Redis serves nobody else for some milliseconds
 SCHEMA_KEPT = 7 * 24 * 3600.0  # seconds; a process that reads less often announces itself again
 
 

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from refcache.core.entries import number
+from refcache.core.exceptions import StoreUnavailable
 from refcache.core.keys import Key
 from refcache.core.pages import Ask, Mode, Page
 from refcache.core.protocol import answer
@@ -118,7 +119,7 @@ class Gathered:
             elif name in page.copied:
                 yield Trace(Tier.LOCAL, page.copied[name], page.why[name])
             elif raw := page.stored.get(name):
-                age_ms = page.read_at - number(raw[32:38])
+                age_ms = page.read_at - number(raw[32:38]) + page.delays.get(name, 0)
                 yield Trace(Tier.REDIS, age_ms, page.why.get(name, Why.FRESH))
 
     def parts(self, key: Key) -> Iterator[tuple[Page, Key]]:
@@ -153,20 +154,24 @@ def resolve(
     )
     try:
         asks = next(steps)
+        trouble: StoreUnavailable | None = None
         while True:
-            pages = yield from _answer_each(asks, terms)
+            pages = yield from _answer_each(asks, terms, trouble)
+            trouble = next((page.trouble for page in pages if page.trouble), trouble)
             asks = steps.send(pages)
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]  # typeshed: the value is untyped
 
 
-def _answer_each(asks: list[Ask], terms: Terms) -> Steps[list[Page]]:
+def _answer_each(
+    asks: list[Ask], terms: Terms, trouble: StoreUnavailable | None = None
+) -> Steps[list[Page]]:
     """A page per ask; asks of the same source share one, or a read would wait for itself."""
     merged: dict[Source, Ask] = {}
     for ask in asks:
         before = merged.get(ask.source)
         merged[ask.source] = ask if before is None else _merged(before, ask)
-    pages = yield from answer(list(merged.values()), terms)
+    pages = yield from answer(list(merged.values()), terms, trouble)
     by_source = dict(zip(merged, pages, strict=True))
     return [by_source[ask.source] for ask in asks]
 

@@ -33,7 +33,8 @@ def take_copies(page: Page, terms: Terms, *, is_out: bool) -> None:
         if is_out and age_ms < page.policy.while_revalidate_ms:
             page.rows[key], page.copied[key] = row, age_ms
         elif age_ms < page.policy.if_error_ms:
-            page.old.setdefault(key, Old(row, age_ms))
+            left_ms = page.policy.if_error_ms - age_ms
+            page.old.setdefault(key, Old(row, age_ms, left_ms, now))
     page.direct = [key for key in page.direct if key not in page.rows]
 
 

@@ -111,6 +111,10 @@ class LoadTimedOut(RefcacheError):
         self.is_begun = is_begun
 
 
+class Overloaded(RefcacheError):
+    """No thread can take the job, nor may it wait for one."""
+
+
 def _some(keys: list[object], limit: int = 5) -> str:
     shown = ", ".join(repr(key) for key in keys[:limit])
     more = len(keys) - limit

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from refcache.core import entries, events
-from refcache.core.batches import in_batches
+from refcache.core.batches import SCRIPT_KEYS, in_batches
 from refcache.core.entries import Entry
 from refcache.core.events import Event, FillRefused, NotStored, RowsLoaded, StoreFailed
 from refcache.core.exceptions import (
@@ -27,7 +27,6 @@ from refcache.core.sources import ABSENT, Source
 from refcache.core.terms import Steps, Terms
 
 LONGEST_PAYLOAD = 1 << 20  # bytes; a page of such rows could not be read within the timeout
-SCRIPT_KEYS = 500  # keys of one script call; Redis serves nobody else for some milliseconds
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ from zlib import crc32
 from refcache.core import entries
 from refcache.core.entries import CHECKED, FORMAT, HEADER, Entry, Epoch, six, witness
 from refcache.core.events import CorruptEntry
-from refcache.core.exceptions import Undecodable
+from refcache.core.exceptions import StoreUnavailable, Undecodable
 from refcache.core.keys import Key
 from refcache.core.reasons import Why
 from refcache.core.sources import ABSENT, FAILED, Checked, Source
@@ -58,10 +58,16 @@ class Held(NamedTuple):
 
 
 class Old(NamedTuple):
-    """A value past its TTL that is served where the database gives none, and its age in ms."""
+    """A value past its TTL that is served where the database gives none.
+
+    `age_ms` and `left_ms`, for which it may still be served, are those of `seen_at` (seconds of a
+    monotonic clock).
+    """
 
     row: Any
     age_ms: int
+    left_ms: int
+    seen_at: float
 
 
 @dataclass(slots=True, eq=False)
@@ -69,7 +75,8 @@ class Page:
     """One source's part of a read, and how far each of its keys has come.
 
     `rows` has a key as soon as it is answered. `why` says of each key what kept it from being a
-    fresh value of the store; `copied` has the ages (ms) of the answers that are copies.
+    fresh value of the store; `copied` has the ages (ms) of the answers that are copies, and
+    `delays` for how long (ms) a load was waited for before an old value was served.
     """
 
     source: Source
@@ -95,14 +102,17 @@ class Page:
     why: dict[Key, Why] = field(default_factory=dict)
     copied: dict[Key, int] = field(default_factory=dict)
     failures: dict[Key, Exception] = field(default_factory=dict)
+    delays: dict[Key, int] = field(default_factory=dict)
+    trouble: StoreUnavailable | None = None  # with the store, in this read
 
-    def fail(self, key: Key, error: Exception, why: Why) -> None:
+    def fail(self, key: Key, error: Exception, why: Why, now: float) -> None:
         """The database gives no answer for *key*, or not in time: an old one, or none."""
-        if key in self.old:
-            self.rows[key], age_ms = self.old[key]
-            self.why[key] = why
+        old = self.old.get(key)
+        delay_ms = round(1000 * (now - old.seen_at)) if old is not None else 0
+        if old is not None and delay_ms < old.left_ms:
+            self.rows[key], self.why[key], self.delays[key] = old.row, why, delay_ms
             if key not in self.stored:
-                self.copied[key] = age_ms
+                self.copied[key] = old.age_ms + delay_ms
             return
         self.rows[key] = FAILED
         self.failures[key] = error
@@ -253,7 +263,8 @@ def _is_served(page: Page, key: Key, raw: bytes, entry: Entry, now: int) -> bool
     row = ABSENT if entry.state == entries.ABSENT else page.source.decode(entry.body)
     page.stored[key] = raw
     if not is_taken:
-        page.old[key] = Old(row, now - entry.at)
+        left_ms = entry.until + page.policy.if_error_ms - now
+        page.old[key] = Old(row, now - entry.at, left_ms, page.asked_at)
         return False
     page.rows[key] = row
     if entry.until <= now and page.mode is Mode.TRUST:

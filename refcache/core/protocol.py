@@ -39,22 +39,30 @@ from refcache.core.terms import Steps, Terms
 POLL_FIRST, POLL_GROWTH, POLL_LONGEST = 0.002, 1.5, 0.05  # seconds: a load takes some milliseconds
 
 
-def answer(asks: Sequence[Ask], terms: Terms) -> Steps[list[Page]]:
+def answer(
+    asks: Sequence[Ask], terms: Terms, trouble: StoreUnavailable | None = None
+) -> Steps[list[Page]]:
     """A page per ask: each key's row, `ABSENT`, or `FAILED` where nobody could say.
 
     Warm: one `Read`. Cold: `Read`, `Claim`, one `Load`, `Fill`. Keys that another caller is
     loading are waited for, up to `lease_wait`.
+
+    Args:
+        asks: One per source.
+        terms: The protocol's.
+        trouble: How the store has failed in this read before: it is not asked again.
     """
     pages = [_page(ask, terms) for ask in asks]
     begun, waited, pause = terms.monotonic(), 0.0, POLL_FIRST
     try:
-        while True:
+        while trouble is None:
             yield from _probe(pages, terms)
             token = yield from claim(pages, terms)
             if token is None and not any(page.direct or page.waiting for page in pages):
                 break
             yield from _load(pages, token, terms, max(waited, terms.monotonic() - begun))
-            _lose_patience(pages, max(waited, terms.monotonic() - begun))
+            now = terms.monotonic()
+            _lose_patience(pages, max(waited, now - begun), now)
             if not any(page.waiting for page in pages):
                 break
             if waited < terms.lease_wait:
@@ -64,9 +72,9 @@ def answer(asks: Sequence[Ask], terms: Terms) -> Steps[list[Page]]:
         yield from _look_again(pages, terms)
     except StoreUnavailable as exc:
         terms.emit(store_trouble("read", exc))
-        # While it is left alone; what fails but once, or for want of a connection, may be well.
-        is_out = isinstance(exc, StoreLeftAlone)
-        yield from _without_store(pages, terms, terms.monotonic() - begun, is_out=is_out)
+        trouble = exc
+    if trouble is not None:
+        yield from _without_store(pages, trouble, terms, terms.monotonic() - begun)
     _tell(pages, terms)
     return pages
 
@@ -77,7 +85,7 @@ def _page(ask: Ask, terms: Terms) -> Page:
     return Page(ask.source, ask.mode, ask.policy, horizon, unread=list(ask.keys))
 
 
-def _lose_patience(pages: list[Page], waited: float) -> None:
+def _lose_patience(pages: list[Page], waited: float, now: float) -> None:
     """Another's load is waited for as long as one's own: then it is slow, or has failed."""
     for page in pages:
         policy = page.policy
@@ -85,7 +93,8 @@ def _lose_patience(pages: list[Page], waited: float) -> None:
         is_slow = policy.soft_timeout is not None and waited >= policy.soft_timeout
         late = [key for key in page.waiting if is_over or (is_slow and key in page.old)]
         for key in late:
-            page.fail(key, LoadTimedOut(waited, is_begun=True), Why.LOAD_SLOW)
+            error = LoadTimedOut(waited, is_begun=True)
+            page.fail(key, error, Why.LOAD_SLOW, now)
         page.waiting = [key for key in page.waiting if key not in page.rows]
 
 
@@ -111,12 +120,17 @@ def _look_again(pages: list[Page], terms: Terms) -> Steps[None]:
         page.unread, page.open, page.direct, page.waiting = [], [], [], []
         for key, error in failures.items():
             if page.rows[key] is FAILED:
-                page.fail(key, error, _why(error))
+                page.fail(key, error, _why(error), terms.monotonic())
 
 
-def _without_store(pages: list[Page], terms: Terms, waited: float, *, is_out: bool) -> Steps[None]:
+def _without_store(
+    pages: list[Page], trouble: StoreUnavailable, terms: Terms, waited: float
+) -> Steps[None]:
     """Every key that is not answered yet is the database's; but for what was copied of it."""
+    # While it is left alone; what fails but once, or for want of a connection, may be well.
+    is_out = isinstance(trouble, StoreLeftAlone)
     for page in pages:
+        page.trouble = trouble
         opened = [candidate.key for candidate in page.open]
         page.direct += [*page.unread, *opened, *page.leased, *page.waiting]
         page.unread, page.open, page.leased, page.waiting = [], [], {}, []
@@ -194,12 +208,13 @@ def _load(pages: list[Page], token: bytes | None, terms: Terms, waited: float = 
     if beside:
         parts += yield from _load_beside(beside, token, terms, _patience(beside, waited))
     if here:
-        seconds = _patience(here, waited)
+        seconds = _patience(here, waited + terms.monotonic() - since)
         parts += yield from load_and_fill(here, None if is_limited else token, terms, seconds)
+    now = terms.monotonic()
     for job, part in zip([*beside, *here], parts, strict=True):
-        _take_part(job, part)
+        _take_part(job, part, now)
         if not part.failures:
-            job.page.source.pace.seconds = terms.monotonic() - since
+            job.page.source.pace.seconds = now - since
     for page in pages:
         page.leased, page.primary, page.direct = {}, set(), []
 
@@ -221,13 +236,13 @@ def _load_beside(
     return parts
 
 
-def _take_part(job: Job, part: Part) -> None:
+def _take_part(job: Job, part: Part, now: float) -> None:
     page = job.page
     page.rows.update(part.rows)
     page.loaded.update(part.rows)
     page.filled += part.filled
     for key, error in part.failures.items():
-        page.fail(key, error, _why(error))
+        page.fail(key, error, _why(error), now)
 
 
 def _why(error: Exception) -> Why:

@@ -3,12 +3,10 @@
 from collections.abc import Callable, Generator, Iterator, MutableMapping, Sequence
 from typing import Any, NamedTuple
 
-from refcache.core.batches import in_batches
+from refcache.core.batches import SCRIPT_KEYS, in_batches
 from refcache.core.keys import Family, Key
 from refcache.core.operations import Mark, Operation, Release, WriteGroup, Written
 from refcache.core.terms import Terms
-
-SCRIPT_KEYS = 500  # of one script call; each text is a key for every schema that is alive
 
 KnownSchemas = MutableMapping[bytes, tuple[bytes, ...]]
 """Per epoch key the schemas that this process believes to be alive; a reply corrects it."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from asgiref.sync import sync_to_async
 
 from refcache.core.drivers import arun, run
-from refcache.core.exceptions import LoadTimedOut, StoreLeftAlone
+from refcache.core.exceptions import LoadTimedOut, Overloaded, StoreLeftAlone
 from refcache.core.operations import (
     Detach,
     Load,
@@ -23,7 +23,7 @@ from refcache.core.stores import Store
 from refcache.core.terms import Steps
 from refcache.reading.loader import load, may_fill, may_share
 from refcache.reading.sharing import Sharing
-from refcache.reading.workers import Overloaded, Workers
+from refcache.reading.workers import Workers
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -8,10 +8,10 @@ from contextvars import Context
 from typing import Any, Protocol
 
 from refcache.core.events import Event, RefreshRefused
-from refcache.core.exceptions import RefcacheError
+from refcache.core.exceptions import Overloaded, RefcacheError
 from refcache.core.operations import Refresh
 from refcache.processes import after_fork
-from refcache.reading.workers import Overloaded, Workers
+from refcache.reading.workers import Workers
 
 Keys = dict[str, list[Any]]
 Executor = Callable[[Keys, float], object]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from django.db import Error, close_old_connections, connections
 
-from refcache.core.exceptions import RefcacheError
+from refcache.core.exceptions import Overloaded
 from refcache.processes import after_fork, at_exit
 
 T = TypeVar("T")
@@ -20,10 +20,6 @@ T = TypeVar("T")
 # a busy page, and short beside what databases take for idle.
 IDLE = 10.0
 AT_EXIT = 1.0  # seconds for the jobs that are under way when the interpreter ends
-
-
-class Overloaded(RefcacheError):
-    """No thread can take the job, nor may it wait for one."""
 
 
 class Workers:

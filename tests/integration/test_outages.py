@@ -102,7 +102,7 @@ def test_without_redis_reads_go_to_the_database(
     assert found[10**9].is_placeholder
     assert found.provenance(pks[0]).tier == "database"
     assert len(sent) == 2
-    assert registry.counts.of(StoreFailed) == 2  # one per hop
+    assert registry.counts.of(StoreFailed) == 1  # It is not asked again for the companies.
     assert names(in_new_loop(customers.aget_many(pks))) == ["Ann", "Bob"]
 
 

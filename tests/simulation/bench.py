@@ -168,8 +168,9 @@ class Bench:
         request = load.requests[0]
         if self.fails:
             raise LoadFailed(request.source, request.keys) from Broken("the whole database")
-        self.now += round(self.load_takes * 1000)
-        if load.seconds is not None and self.load_takes > load.seconds:
+        is_limited = load.seconds is not None and self.load_takes > load.seconds
+        self.now += round(1000 * (load.seconds or 0.0 if is_limited else self.load_takes))
+        if load.seconds is not None and is_limited:
             late = LoadTimedOut(load.seconds, is_begun=True)
             failures = [dict.fromkeys(each.keys, late) for each in load.requests]
             return Loaded([{}] * len(failures), [True] * len(failures), failures)

@@ -169,5 +169,7 @@ def believes_the_index(node: composition.Node, row: Any, key: Key) -> bool:
     return True
 
 
-def asks_one_by_one(asks: list[Ask], terms: Terms) -> Steps[list[Page]]:
-    return (yield from answer(asks, terms))
+def asks_one_by_one(
+    asks: list[Ask], terms: Terms, trouble: StoreUnavailable | None = None
+) -> Steps[list[Page]]:
+    return (yield from answer(asks, terms, trouble))

@@ -5,7 +5,7 @@ from typing import Any
 from refcache.core import copying, loading, pages, protocol
 from refcache.core.copies import Copies, Seen
 from refcache.core.entries import Entry, Epoch
-from refcache.core.exceptions import LoadTimedOut
+from refcache.core.exceptions import LoadTimedOut, StoreUnavailable
 from refcache.core.keys import Key
 from refcache.core.loading import Job, Part, load_and_fill
 from refcache.core.operations import Detach, Entries
@@ -64,9 +64,9 @@ def was_always_current(seen: Seen, key: Key, raw: bytes) -> bool:
 
 
 def shares_what_may_not_fill(
-    asked: list[Page], terms: Terms, waited: float, *, is_out: bool
+    asked: list[Page], trouble: StoreUnavailable, terms: Terms, waited: float
 ) -> Steps[None]:
-    return changing(_without_store(asked, terms, waited, is_out=is_out), as_allowed)
+    return changing(_without_store(asked, trouble, terms, waited), as_allowed)
 
 
 def keeps_leases_of_failed_keys(

@@ -11,9 +11,9 @@ from weakref import ref
 
 import pytest
 
-from refcache.core.exceptions import RefcacheError
+from refcache.core.exceptions import Overloaded, RefcacheError
 from refcache.reading import workers as module
-from refcache.reading.workers import Overloaded, Workers
+from refcache.reading.workers import Workers
 from tests.servers.process import wait_until
 
 LIMIT = 30.0  # seconds, for a loaded machine

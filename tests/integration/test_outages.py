@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 import redis
-from django.db import connections
+from django.db import connection, connections, transaction
 
 from refcache import ReferenceCache, ReferenceUnavailable
 from refcache.core.events import StoreFailed
 from refcache.reference import Reference
 from tests.conftest import PostgresServers
 from tests.integration.conftest import NewRegistry
-from tests.integration.watching import in_new_loop, state, statements
+from tests.integration.watching import in_new_loop, in_thread, state, statements
 from tests.servers.redis_server import RedisServer
 from tests.testapp.models import Company, Customer
 
@@ -174,3 +174,35 @@ def test_a_redis_that_refuses_writes_is_as_good_as_none(
 
     assert [row and row.name for row in (first, second)] == ["Ann", "Bea"]
     assert registry.counts.of(StoreFailed) > 0
+
+
+def end(backend: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [backend])
+
+
+def test_a_connection_that_was_kept_from_before_is_opened_anew(
+    customers: Reference, pks: list[int]
+) -> None:
+    kept = connection.connection.info.backend_pid
+    in_thread(lambda: end(kept))
+
+    assert names(customers.get_many(pks)) == ["Ann", "Bob"]
+    assert connection.connection.info.backend_pid != kept
+
+
+def test_in_a_transaction_a_connection_that_is_gone_is_not_replaced(
+    customers: Reference, pks: list[int]
+) -> None:
+    def write_and_read() -> None:
+        with transaction.atomic():
+            Customer.objects.create(name="Eve")
+            kept = connection.connection.info.backend_pid
+            in_thread(lambda: end(kept))
+            customers.get_many(pks, on_error="omit")
+
+    with pytest.raises(ReferenceUnavailable):
+        write_and_read()
+
+    connection.close()
+    assert not Customer.objects.filter(name="Eve").exists()

@@ -57,9 +57,10 @@ class Conf:
             return None
         try:
             refresh: Refresh = import_string(self.executor)
-        except ImportError as exc:
+        except Exception as exc:  # A module may raise anything while it is imported.
             raise ImproperlyConfigured(
-                f"REFCACHE['EXECUTOR'] names {self.executor!r}, which cannot be imported: {exc}"
+                f"REFCACHE['EXECUTOR'] names {self.executor!r}, which cannot be imported: "
+                f"{type(exc).__name__}: {exc}"
             ) from exc
         if not callable(refresh):
             raise ImproperlyConfigured(
@@ -131,11 +132,11 @@ def _whole(name: str, value: Any, least: int) -> int:
     return value
 
 
-def _number(name: str, value: Any, below: float) -> float:
+def _number(name: str, value: Any, *, below: float = inf, most: float = inf) -> float:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 <= value < below:
-        limit = "" if below == inf else f" < {below}"
-        raise ImproperlyConfigured(f"{name} is {value!r}: give 0 <= number{limit}.")
+    if not is_number or not (0 <= value <= most and value < below):
+        limit = f"<= {most}" if below == inf else f"< {below}"
+        raise ImproperlyConfigured(f"{name} is {value!r}: give 0 <= number {limit}.")
     return float(value)
 
 
@@ -186,7 +187,8 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "load_timeout": _no_limit_or_duration,
     "load_threads": _positive,
     "refresh_threads": _positive,
-    "early_refresh": partial(_number, below=inf),
+    # Beyond, any value is loaded at each read; with huge ones its age is no longer a number.
+    "early_refresh": partial(_number, most=100),
     "executor": _dotted_path,
     "copies": partial(_whole, least=0),
 }

@@ -4,7 +4,8 @@ django-redis shares its pools by URL, with whatever timeouts the first alias had
 replicas; so its configuration is used, and its pools are not.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -38,11 +39,13 @@ from refcache.tiers.redis_store import RedisStore
 # asked twice, so that the timeout bounds the call.
 RETRIES = 1
 
+REFUSED = (
+    "has an option that its connections do not take: look at the query of its LOCATION, and at "
+    "CONNECTION_POOL_KWARGS in its OPTIONS"
+)
+
 # redis-py's client-side cache hears of a mark only after the writer has gone on.
 CLIENT_CACHES = ("cache", "cache_config")
-
-# What redis-py raises where it is given options that it cannot use.
-UNUSABLE = (TypeError, ValueError, AttributeError, ImportError, redis.RedisError)
 
 ASYNC_CONNECTIONS: dict[type, type[AbstractConnection]] = {
     redis.Connection: redis.asyncio.Connection,
@@ -90,25 +93,45 @@ def place_of(conf: Conf, emit: Callable[[Event], None] = log_change) -> Place:
         ImproperlyConfigured: The alias is no Redis, its keys cannot be built by a prefix, or its
             connections do not take its options.
     """
-    cache = caches[conf.cache]
     prefix = key_prefix(conf.cache)
-    if isinstance(cache, DummyCache):
-        return Place(NullStore(), prefix)
-    if isinstance(cache, LocMemCache):
-        return Place(MemoryStore(), prefix)
-    _check_backend(conf.cache, cache)
-    return Place(_redis_store(conf, Incarnations(emit)), prefix)
+    with _blamed_on(conf.cache, "cannot be connected to"):
+        cache = caches[conf.cache]
+        if isinstance(cache, DummyCache):
+            return Place(NullStore(), prefix)
+        if isinstance(cache, LocMemCache):
+            return Place(MemoryStore(), prefix)
+        _check_backend(conf.cache, cache)
+        return Place(_redis_store(conf, Incarnations(emit)), prefix)
+
+
+@contextmanager
+def _blamed_on(alias: str, fault: str) -> Iterator[None]:
+    """Name the alias in whatever is raised: its options and its classes are the project's.
+
+    Raises:
+        ImproperlyConfigured: In place of any other error.
+    """
+    try:
+        yield
+    except ImproperlyConfigured:
+        raise
+    except Exception as exc:
+        raise ImproperlyConfigured(
+            f"CACHES[{alias!r}] {fault} ({type(exc).__name__}: {exc})."
+        ) from exc
 
 
 def _redis_store(conf: Conf, incarnations: Incarnations) -> RedisStore:
     pool = _own_pool(conf.cache, conf)
     make_async_pool = _async_pool(pool, conf, incarnations)
     _greet_by(pool, incarnations)
-    _check_options(conf.cache, lambda: pool.connection_class(**pool.connection_kwargs))
+    with _blamed_on(conf.cache, REFUSED):  # Made as the pool will, which does not open it.
+        pool.connection_class(**pool.connection_kwargs)
     client = redis.Redis(connection_pool=pool)
     if make_async_pool is None:
         return RedisStore(client, incarnations=incarnations)
-    _check_options(conf.cache, lambda: make_async_pool().make_connection())  # type: ignore[no-untyped-call]  # theirs
+    with _blamed_on(conf.cache, REFUSED):
+        make_async_pool().make_connection()  # type: ignore[no-untyped-call]  # theirs
     return RedisStore(
         client,
         lambda: redis.asyncio.Redis(connection_pool=make_async_pool()),
@@ -122,28 +145,14 @@ def _greet_by(pool: redis.ConnectionPool, incarnations: Incarnations) -> None:
     pool.connection_kwargs["redis_connect_func"] = incarnations.greeting(own)
 
 
-def _check_options(alias: str, connect: Callable[[], object]) -> None:
-    """Make a connection as the pool will, which does not open it.
-
-    Raises:
-        ImproperlyConfigured: It cannot be made.
-    """
-    try:
-        connect()
-    except UNUSABLE as exc:
-        raise ImproperlyConfigured(
-            f"CACHES[{alias!r}] has an option that its connections do not take: look at the query "
-            f"of its LOCATION, and at CONNECTION_POOL_KWARGS in its OPTIONS ({exc})."
-        ) from exc
-
-
 def key_prefix(alias: str) -> bytes:
     """What the alias puts before a key: its own prefix and version.
 
     Raises:
-        ImproperlyConfigured: Its KEY_FUNCTION does something else.
+        ImproperlyConfigured: Its KEY_FUNCTION does something else, or it cannot be made.
     """
-    made = str(caches[alias].make_key("refcache"))
+    with _blamed_on(alias, "cannot make a key"):
+        made = str(caches[alias].make_key("refcache"))
     if not made.endswith("refcache"):
         raise ImproperlyConfigured(
             f"CACHES[{alias!r}] has a KEY_FUNCTION that turns 'refcache' into {made!r}: refcache "
@@ -166,14 +175,11 @@ def _own_pool(alias: str, conf: Conf) -> redis.ConnectionPool:
     options["SENTINEL_KWARGS"] = {**timeouts, **options.get("SENTINEL_KWARGS", {})}
     location = configured["LOCATION"]
     addresses = location.split(",") if isinstance(location, str) else location
-    try:
-        factory = get_connection_factory(options=options)
-        # The first address is the primary's; django-redis reads from the others.
-        pool: redis.ConnectionPool = factory.get_connection_pool(
-            factory.make_connection_params(addresses[0])
-        )
-    except UNUSABLE as exc:
-        raise ImproperlyConfigured(f"CACHES[{alias!r}] cannot be connected to: {exc}") from exc
+    factory = get_connection_factory(options=options)
+    # The first address is the primary's; django-redis reads from the others.
+    pool: redis.ConnectionPool = factory.get_connection_pool(
+        factory.make_connection_params(addresses[0])
+    )
     _have_own_way(pool, conf, timeouts)
     return pool
 

@@ -88,7 +88,7 @@ def make_runtime(registry: Registry, place: Place | None = None) -> Runtime:
         _loading(settings.load_threads),
         refresher.refresh,
         refresher.arefresh,
-        is_owing=lambda: len(invalidation.recovery) > 0,
+        is_owing=lambda: invalidation.is_owing,
     )
     invalidation = Invalidation(backend.perform_write, terms)
     return Runtime(prefix, backend, terms, invalidation)

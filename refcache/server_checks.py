@@ -122,7 +122,7 @@ def check_eviction(databases: Sequence[str] | None = None, **_: Any) -> list[Che
         return []
     try:
         store = place_of(conf()).store
-    except (ImproperlyConfigured, ImportError):  # E001 and E002 tell.
+    except ImproperlyConfigured:  # E001 and E002 tell.
         return []
     if not isinstance(store, RedisStore):
         return []

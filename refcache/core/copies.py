@@ -45,7 +45,8 @@ class _Kept:
     """The copies of one source."""
 
     def __init__(self) -> None:
-        self.pages: deque[Seen] = deque(maxlen=PAGES)
+        self.pages: deque[Seen] = deque()
+        self.keys = 0  # of the pages, some counted twice
         self.rows: dict[bytes, Copy] = {}
 
 
@@ -66,6 +67,9 @@ class Copies:
         if kept is None:
             kept = self._kept.setdefault(source, _Kept())
         kept.pages.append(page)
+        kept.keys += len(page.keys)
+        while kept.keys > self._most and len(kept.pages) > 1:
+            kept.keys -= len(kept.pages.popleft().keys)
 
     def writes(self, source: Source) -> int:
         """How often this process has written; what was read before its last write is not kept."""
@@ -97,6 +101,7 @@ class Copies:
         checked, writes = source.memory.rows, self.writes(source)
         while kept.pages:
             page = kept.pages.popleft()
+            kept.keys -= len(page.keys)
             if page.writes != writes:
                 continue
             for key, entry_key in zip(page.keys, page.entry_keys, strict=True):

@@ -203,6 +203,15 @@ class EventCounts:
             return self._counts[name, reference]
         return sum(n for (kind_name, _), n in self._counts.items() if kind_name == name)
 
+    def all(self) -> dict[str, int]:
+        """How many there were of each event, of all references, by its class's name."""
+        with self._lock:
+            counts = tuple(self._counts.items())
+        found: Counter[str] = Counter()
+        for (kind_name, _), n in counts:
+            found[kind_name] += n
+        return dict(found)
+
     def forget_parent(self) -> None:
         """For a forked child: another thread of its parent may have held the lock."""
         self._lock = Lock()

@@ -1,7 +1,8 @@
 """Every error of refcache: one root, one file."""
 
+import copyreg
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from refcache.core.sources import Source
@@ -9,6 +10,10 @@ if TYPE_CHECKING:
 
 class RefcacheError(Exception):
     """The root of all errors that refcache raises."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Not by a call as Python's own do: `args` is the message, not what `__init__` takes.
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]  # typeshed has not heard of it
 
 
 class UnknownReference(RefcacheError, LookupError):

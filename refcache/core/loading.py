@@ -22,7 +22,7 @@ from refcache.core.exceptions import (
 )
 from refcache.core.keys import Key
 from refcache.core.operations import Fill, FillItem, Load, LoadRequest
-from refcache.core.pages import Held, Mode, Page
+from refcache.core.pages import Held, Page
 from refcache.core.sources import ABSENT, Source
 from refcache.core.terms import Steps, Terms
 
@@ -36,14 +36,6 @@ class Job:
     page: Page
     request: LoadRequest
     leased: Mapping[Key, Held]
-
-    def is_kept(self, key: Key) -> bool:
-        """Whether the lease of a load that failed is left to lapse.
-
-        That of a refresh is: the old value is served meanwhile, and a database in trouble is not
-        asked again at each read.
-        """
-        return self.page.mode is Mode.RENEW and key in self.page.stored
 
 
 class Part(NamedTuple):
@@ -109,10 +101,7 @@ def load_and_fill(
 def give_back(jobs: Iterable[Job], token: bytes | None, terms: Terms) -> Steps[None]:
     """Let others load what is leased here."""
     items = [
-        (job, FillItem(held.entry_key, b"", 0))
-        for job in jobs
-        for key, held in job.leased.items()
-        if not job.is_kept(key)
+        (job, FillItem(held.entry_key, b"", 0)) for job in jobs for held in job.leased.values()
     ]
     yield from _fill(items, token, terms)
 
@@ -135,7 +124,7 @@ def _made(
         payload = None
         if key not in failures:
             found[key], payload = _answer(source, rows.get(key), terms)
-        if key in job.leased and not (key in failures and job.is_kept(key)):
+        if key in job.leased:
             payload = payload if storable else None
             items.append((job, _fill_item(job, key, found.get(key), payload, terms)))
     return Part(found, failures), items

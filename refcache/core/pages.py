@@ -253,7 +253,6 @@ def _is_served(page: Page, key: Key, raw: bytes, entry: Entry, now: int) -> bool
     is_refreshed = entry.deadline > now
     is_old_soon = entry.until <= now + page.horizon_ms
     if page.mode is Mode.RENEW:
-        page.stored[key] = raw
         is_taken = is_refreshed or not is_old_soon
     else:
         is_taken = page.mode is Mode.TRUST and entry.until + page.policy.while_revalidate_ms > now

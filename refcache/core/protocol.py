@@ -53,16 +53,18 @@ def answer(
         trouble: How the store has failed in this read before: it is not asked again.
     """
     pages = [_page(ask, terms) for ask in asks]
-    begun, waited, pause = terms.monotonic(), 0.0, POLL_FIRST
+    waited, loaded, pause = 0.0, 0.0, POLL_FIRST  # not the store's time: that has a limit itself
     try:
         while trouble is None:
             yield from _probe(pages, terms)
             token = yield from claim(pages, terms)
             if token is None and not any(page.direct or page.waiting for page in pages):
                 break
-            yield from _load(pages, token, terms, max(waited, terms.monotonic() - begun))
+            since = terms.monotonic()
+            yield from _load(pages, token, terms, waited + loaded)
             now = terms.monotonic()
-            _lose_patience(pages, max(waited, now - begun), now)
+            loaded += now - since
+            _lose_patience(pages, waited + loaded, now)
             if not any(page.waiting for page in pages):
                 break
             if waited < terms.lease_wait:
@@ -74,7 +76,7 @@ def answer(
         terms.emit(store_trouble("read", exc))
         trouble = exc
     if trouble is not None:
-        yield from _without_store(pages, trouble, terms, terms.monotonic() - begun)
+        yield from _without_store(pages, trouble, terms, waited + loaded)
     _tell(pages, terms)
     return pages
 
@@ -86,15 +88,18 @@ def _page(ask: Ask, terms: Terms) -> Page:
 
 
 def _lose_patience(pages: list[Page], waited: float, now: float) -> None:
-    """Another's load is waited for as long as one's own: then it is slow, or has failed."""
+    """Another's load is waited for as long as one's own: then it is slow, or has failed.
+
+    Not at all where loads fail and an old value is tolerated.
+    """
     for page in pages:
-        policy = page.policy
+        policy, trouble = page.policy, page.source.pace.trouble
         is_over = policy.load_timeout is not None and waited >= policy.load_timeout
         is_slow = policy.soft_timeout is not None and waited >= policy.soft_timeout
-        late = [key for key in page.waiting if is_over or (is_slow and key in page.old)]
-        for key in late:
-            error = LoadTimedOut(waited, is_begun=True)
-            page.fail(key, error, Why.LOAD_SLOW, now)
+        for key in page.waiting:
+            if is_over or ((is_slow or trouble) and key in page.old):
+                error = LoadTimedOut(waited, is_begun=True)
+                page.fail(key, error, trouble or Why.LOAD_SLOW, now)
         page.waiting = [key for key in page.waiting if key not in page.rows]
 
 
@@ -121,6 +126,8 @@ def _look_again(pages: list[Page], terms: Terms) -> Steps[None]:
         for key, error in failures.items():
             if page.rows[key] is FAILED:
                 page.fail(key, error, _why(error), terms.monotonic())
+            elif page.why.get(key) not in STALE:
+                page.why.pop(key, None)
 
 
 def _without_store(
@@ -198,25 +205,35 @@ def _current(epoch: Epoch | None, reply: Entries) -> Epoch | None:
 
 
 def _load(pages: list[Page], token: bytes | None, terms: Terms, waited: float = 0.0) -> Steps[None]:
-    """Load what nobody else does; within the time that is left of the policies' limits."""
-    is_limited = any(page.policy.is_limited for page in pages)
-    jobs = [job for page in pages for job in jobs_of(page, apart=is_limited)]
-    beside = [job for job in jobs if is_limited and job.leased]
-    here = [job for job in jobs if not (is_limited and job.leased)]
-    since = terms.monotonic()
-    parts: list[Part] = []
-    if beside:
-        parts += yield from _load_beside(beside, token, terms, _patience(beside, waited))
-    if here:
-        seconds = _patience(here, waited + terms.monotonic() - since)
-        parts += yield from load_and_fill(here, None if is_limited else token, terms, seconds)
-    now = terms.monotonic()
-    for job, part in zip([*beside, *here], parts, strict=True):
-        _take_part(job, part, now)
-        if not part.failures:
-            job.page.source.pace.seconds = now - since
+    """Load what nobody else does.
+
+    What has no limit is loaded together. Each source that has one is loaded by itself, within the
+    time that is left of it: so a database that hangs takes nothing from the others.
+    """
+    limited = [page for page in pages if page.policy.is_limited]
+    free = [page for page in pages if not page.policy.is_limited]
+    jobs = [job for page in free for job in jobs_of(page, apart=False)]
+    if jobs:
+        since = terms.monotonic()
+        parts = yield from load_and_fill(jobs, token, terms)
+        _take_parts(jobs, parts, since, terms)
+    for page in limited:
+        yield from _load_limited(jobs_of(page, apart=True), token, terms, waited)
     for page in pages:
         page.leased, page.primary, page.direct = {}, set(), []
+
+
+def _load_limited(jobs: list[Job], token: bytes | None, terms: Terms, waited: float) -> Steps[None]:
+    """Load one page's rows; those that are not leased in this thread, see `jobs_of`."""
+    since = terms.monotonic()
+    beside, here = [job for job in jobs if job.leased], [job for job in jobs if not job.leased]
+    if beside:
+        parts = yield from _load_beside(beside, token, terms, _patience(beside, waited))
+        _take_parts(beside, parts, since, terms)
+    if here:
+        seconds = _patience(here, waited + terms.monotonic() - since)
+        parts = yield from load_and_fill(here, None, terms, seconds)
+        _take_parts(here, parts, since, terms)
 
 
 def _load_beside(
@@ -236,13 +253,18 @@ def _load_beside(
     return parts
 
 
-def _take_part(job: Job, part: Part, now: float) -> None:
-    page = job.page
-    page.rows.update(part.rows)
-    page.loaded.update(part.rows)
-    page.filled += part.filled
-    for key, error in part.failures.items():
-        page.fail(key, error, _why(error), now)
+def _take_parts(jobs: list[Job], parts: list[Part], since: float, terms: Terms) -> None:
+    now = terms.monotonic()
+    for job, part in zip(jobs, parts, strict=True):
+        page = job.page
+        page.rows.update(part.rows)
+        page.loaded.update(part.rows)
+        page.filled += part.filled
+        for key, error in part.failures.items():
+            page.fail(key, error, _why(error), now)
+        page.source.pace.trouble = next(map(_why, part.failures.values()), None)
+        if not part.failures:
+            page.source.pace.seconds = now - since
 
 
 def _why(error: Exception) -> Why:

@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from refcache.core.keys import Family, Key, index_text, key_text
+from refcache.core.reasons import Why
 
 MOST_CHECKED = 4096  # rows per source; at some 500 bytes each
 
@@ -50,9 +51,14 @@ class Memory:
 
 @dataclass(slots=True)
 class Pace:
-    """How long the last load took, in seconds; 0.0: there was none yet."""
+    """How the last loads went.
+
+    `seconds` is what the last one took that succeeded, 0.0 where there was none; `trouble` is what
+    was wrong with the last one.
+    """
 
     seconds: float = 0.0
+    trouble: Why | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,12 +7,18 @@ from typing import Any, NamedTuple
 
 from refcache.core.composition import Gathered, Wanted, resolve
 from refcache.core.events import KeyRejected, Refreshing, Resolved
-from refcache.core.exceptions import InvalidKey, MissingRows, ReferenceUnavailable
+from refcache.core.exceptions import (
+    InvalidKey,
+    InvalidReference,
+    MissingRows,
+    ReferenceUnavailable,
+)
 from refcache.core.keys import Key
 from refcache.core.operations import Refresh
 from refcache.core.pages import Mode
 from refcache.core.snapshots import Snapshot, placeholder
 from refcache.core.sources import ABSENT, FAILED, NoRow
+from refcache.core.staleness import seconds
 from refcache.core.terms import Steps, Terms
 from refcache.declaration import INSTEAD, Instead
 from refcache.reading.casts import shown
@@ -31,6 +37,11 @@ class Overrides:
         for name, value in (("on_missing", self.on_missing), ("on_error", self.on_error)):
             if value is not None and value not in INSTEAD:
                 raise ValueError(f"{name}={value!r}: give one of {', '.join(INSTEAD)}.")
+        if self.max_stale is not None:
+            try:
+                seconds(self.max_stale, "max_stale")
+            except InvalidReference as exc:
+                raise ValueError(str(exc)) from None
 
 
 class Keys(NamedTuple):
@@ -187,5 +198,5 @@ def _answer(keys: Keys, found: Gathered) -> Answer:
 
 def _summary(plan: Plan, found: Answer) -> Resolved:
     loads = sum(len(page.loaded) for page in found.gathered.pages)
-    hits = max(len(found.keys.cast) - loads, 0)
+    hits = max(len(found.keys.cast) - loads - len(found.failed), 0)
     return Resolved(plan.declaration.name, hits, loads, len(found.absent))

@@ -46,7 +46,9 @@ def may_fill(sources: Sequence[Source]) -> list[bool]:
 
 def may_share(operation: Load) -> bool:
     """Whether another thread's connection would read the same rows as this one's."""
-    return all(sessions.is_known_to_fill(_alias(request)) for request in operation.requests)
+    aliases = {_alias(request) for request in operation.requests}
+    # Asked again: a function in a SELECT may have written since.
+    return all(sessions.is_known_to_fill(a) and _may_fill(a, again=False) for a in aliases)
 
 
 def _alias(request: LoadRequest) -> str:

@@ -8,7 +8,7 @@ from contextvars import Context
 from typing import Any, Protocol
 
 from refcache.core.events import Event, RefreshRefused
-from refcache.core.exceptions import Overloaded, RefcacheError
+from refcache.core.exceptions import Overloaded, RefcacheError, ReferenceUnavailable
 from refcache.core.operations import Refresh
 from refcache.processes import after_fork
 from refcache.reading.workers import Workers
@@ -16,7 +16,7 @@ from refcache.reading.workers import Workers
 Keys = dict[str, list[Any]]
 Executor = Callable[[Keys, float], object]
 
-LONGEST = 10.0  # seconds; an event loop that is simply left never says that it has ended
+LONGEST = 10.0  # seconds; a loop that is simply left never says that its refreshes have ended
 MOST_TASKS = 100  # of all event loops; whoever reads the old values next asks again
 
 
@@ -39,11 +39,20 @@ class Refresher:
         executor: Sees to it elsewhere, given keys and how soon they are old; None: nobody.
     """
 
-    def __init__(self, registry: Refreshing, workers: Workers, executor: Executor | None) -> None:
+    def __init__(
+        self,
+        registry: Refreshing,
+        workers: Workers,
+        executor: Executor | None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._registry = registry
         self._workers = workers
         self._executor = executor
-        self._forget_parent()
+        self._monotonic = monotonic
+        self._under_way: dict[tuple[str, Any], float] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._lock = threading.Lock()
         after_fork(self._forget_parent)
 
     def refresh(self, operation: Refresh) -> None:
@@ -64,6 +73,7 @@ class Refresher:
         keys, within = self._begun(operation)
         if not keys:
             return
+        self._tasks = {task for task in self._tasks if not task.get_loop().is_closed()}
         if len(self._tasks) >= MOST_TASKS:
             self._ended(keys, Overloaded(f"{MOST_TASKS} refreshes are under way."))
             return
@@ -74,7 +84,16 @@ class Refresher:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         # Here, and not in the task: one that is cancelled early never runs.
-        task.add_done_callback(lambda done: self._ended(keys, _error(done)))
+        task.add_done_callback(lambda done: self._task_ended(done, keys, within))
+
+    def _task_ended(self, task: "asyncio.Task[None]", keys: Keys, within: float) -> None:
+        if not task.cancelled():
+            self._ended(keys, task.exception())
+            return
+        try:  # Its loop ends, as one of `async_to_sync` does with its call.
+            self._workers.submit(lambda: self._attempt(keys, within))
+        except RefcacheError as exc:
+            self._ended(keys, exc)
 
     def _attempt(self, keys: Keys, within: float) -> None:
         error: Exception | None = None
@@ -91,7 +110,7 @@ class Refresher:
     def _begun(self, operation: Refresh) -> tuple[Keys, float]:
         """What nobody of this process refreshes yet."""
         keys: Keys = {}
-        now = time.monotonic()
+        now = self._monotonic()
         with self._lock:
             for name, each in operation.keys.items():
                 fresh = [key for key in each if self._under_way.get((name, key), now) <= now]
@@ -101,10 +120,12 @@ class Refresher:
         return keys, operation.horizon_ms / 1000
 
     def _ended(self, keys: Keys, error: BaseException | None = None) -> None:
-        with self._lock:
-            for name, each in keys.items():
-                for key in each:
-                    self._under_way.pop((name, key), None)
+        # Else not before LONGEST has passed: a database in trouble is not asked at each read.
+        if not isinstance(error, ReferenceUnavailable):
+            with self._lock:
+                for name, each in keys.items():
+                    for key in each:
+                        self._under_way.pop((name, key), None)
         if error is None:
             return
         for name, each in keys.items():
@@ -112,10 +133,4 @@ class Refresher:
             self._registry.emit(RefreshRefused(name, len(each), reason))
 
     def _forget_parent(self) -> None:
-        self._under_way: dict[tuple[str, Any], float] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._lock = threading.Lock()
-
-
-def _error(task: "asyncio.Task[None]") -> BaseException | None:
-    return None if task.cancelled() else task.exception()
+        self._under_way, self._tasks, self._lock = {}, set(), threading.Lock()

@@ -7,8 +7,10 @@ from typing import Any
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from refcache.core.exceptions import InvalidReference, ReferenceUnavailable
 from refcache.core.pages import Mode
 from refcache.core.sources import ABSENT
+from refcache.core.staleness import seconds
 from refcache.core.terms import Steps, Terms
 from refcache.reading.answers import answers
 from refcache.reading.loader import rows_of
@@ -52,8 +54,20 @@ def warm_batch(
 def renewing(
     wanted: Sequence[tuple[Plan, Iterable[object]]], terms: Terms, within: float
 ) -> Steps[None]:
-    """Load what is past its TTL, or will be *within* so many seconds."""
-    yield from answers(wanted, terms, Mode.RENEW, horizon_ms=round(1000 * within))
+    """Load what is past its TTL, or will be *within* so many seconds.
+
+    Raises:
+        ValueError: *within* is no duration.
+        ReferenceUnavailable: Some of it could not be loaded.
+    """
+    try:
+        horizon_ms = round(1000 * seconds(within, "within"))
+    except InvalidReference as exc:
+        raise ValueError(str(exc)) from None
+    found = yield from answers(wanted, terms, Mode.RENEW, horizon_ms=horizon_ms)
+    for (plan, _), each in zip(wanted, found, strict=True):
+        if each.failed:
+            raise ReferenceUnavailable(plan.declaration.name, list(each.failed))
 
 
 def add(counts: WarmCounts, more: WarmCounts) -> WarmCounts:

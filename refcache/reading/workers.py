@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import Context
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 from django.db import Error, close_old_connections, connections
@@ -19,7 +20,7 @@ T = TypeVar("T")
 # Seconds that a thread keeps its connections for the next job: long enough for the refreshes of
 # a busy page, and short beside what databases take for idle.
 IDLE = 10.0
-AT_EXIT = 1.0  # seconds for the jobs that are under way when the interpreter ends
+AT_EXIT = 1.0  # seconds for all jobs that are under way when the interpreter ends
 
 
 class Workers:
@@ -71,7 +72,13 @@ class Workers:
 
     def _end(self) -> None:
         self._is_over = True
-        self.close(AT_EXIT)
+        self.close(max(0.0, _end_of_exit() - time.monotonic()))
+
+
+@cache
+def _end_of_exit() -> float:
+    """When no more is waited; from the first call on, so that it is one for all workers."""
+    return time.monotonic() + AT_EXIT
 
 
 class _Task(NamedTuple):

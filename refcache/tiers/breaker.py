@@ -25,6 +25,10 @@ LONGEST = 8  # pauses; then a server that is back is not left alone for long
 EXHAUSTED = ("Too many connections", "No connection available.")
 
 
+# What asyncio says to a coroutine that is collected when its loop has gone.
+WITHOUT_LOOP = ("no running event loop", "Event loop is closed")
+
+
 class Verdict(Enum):
     """What an operation's end says of the server."""
 
@@ -169,7 +173,7 @@ def verdict(exc: BaseException) -> Verdict:
     """What an error says of the server.
 
     One that refuses (full, read-only, busy, not allowed) answers, and at once; a pool without a
-    free connection, a cancellation and a fault of ours say nothing.
+    free connection, a cancellation, an event loop that has gone and a fault of ours say nothing.
     """
     if not isinstance(exc, StoreUnavailable):
         return Verdict.NOTHING
@@ -179,5 +183,7 @@ def verdict(exc: BaseException) -> Verdict:
     if isinstance(cause, MaxConnectionsError):
         return Verdict.NOTHING
     if isinstance(cause, RedisConnectionError) and str(cause) in EXHAUSTED:
+        return Verdict.NOTHING
+    if isinstance(cause, RuntimeError) and str(cause) in WITHOUT_LOOP:
         return Verdict.NOTHING
     return Verdict.FAILED

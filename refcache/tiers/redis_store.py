@@ -18,8 +18,6 @@ from refcache.tiers.wire import Call, call
 STRINGS = frozenset({bytes, type(None)})  # what an MGET gives
 OfLoop = tuple[redis.asyncio.Redis, AsyncGenerator[None, None]]
 
-Commands = Sequence[Sequence[Any]]
-
 
 class Request(NamedTuple):
     """Commands that are sent together, and what is made of their replies.
@@ -28,7 +26,7 @@ class Request(NamedTuple):
     may be out of step, is closed.
     """
 
-    commands: Commands
+    commands: Sequence[Sequence[Any]]
     digest: Callable[[list[Any]], Any]
 
 
@@ -82,12 +80,15 @@ class RedisStore:
     async def aperform(self, operation: Operation) -> Any:
         if self._async_client is None:
             return await asyncio.to_thread(self.perform, operation)
-        steps = self._steps(operation)
+        steps, task = self._steps(operation), asyncio.current_task()
         pool: Any = (await self._client_of_loop(self._async_client)).connection_pool
         try:
             async with asyncio.timeout(self._limit):
                 return await arun(steps, lambda each: self._aexchange(pool, each))
         except Exception as exc:
+            if task and asyncio.current_task(task.get_loop()) is not task:
+                # It is collected, or closed: redis-py fails to clean up, and hides what it is told.
+                raise GeneratorExit from exc
             raise _unavailable(type(operation).__name__, exc) from exc
 
     def info(self, section: str) -> dict[str, str]:
@@ -96,8 +97,7 @@ class RedisStore:
         Raises:
             StoreUnavailable: It did not answer, or does not allow the question.
         """
-        found: dict[str, str] = self._run("INFO", _info(section))
-        return found
+        return self._run("INFO", _info(section))  # type: ignore[no-any-return]  # _info's
 
     def close(self) -> None:
         self._client.close()
@@ -174,7 +174,7 @@ class RedisStore:
     # Event loops
 
     async def _aexchange(self, pool: Any, request: Request) -> Heard:
-        connection = await pool.get_connection()
+        loop, connection = asyncio.get_running_loop(), await pool.get_connection()
         try:
             if self._incarnations.is_former(connection):
                 await connection.disconnect(nowait=True)
@@ -186,7 +186,8 @@ class RedisStore:
                 result = await _atalk(connection, request)
             return Heard(result, self._incarnations.of(connection))
         finally:
-            await pool.release(connection)
+            if asyncio.current_task(loop):  # Else a reply may still come, as nothing can close it.
+                await pool.release(connection)
 
     async def _client_of_loop(self, make: Callable[[], redis.asyncio.Redis]) -> redis.asyncio.Redis:
         """Connections belong to the loop that opened them, and are closed with it."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from django.db import connections
 
@@ -15,7 +15,7 @@ from refcache.core.terms import Terms
 from refcache.core.writes import KnownSchemas, Touched, mark, release
 from refcache.sql.sessions import is_in_transaction
 from refcache.writing.recovery import Recovery
-from refcache.writing.transactions import Transactions
+from refcache.writing.transactions import Ending, Transactions
 
 RELEASES_AT_ONCE = 20  # so that one caller does not pay for all that rollbacks have left
 
@@ -31,6 +31,7 @@ class Invalidation:
         self._known: KnownSchemas = {}
         self._transactions = Transactions(terms, self.after_write)
         self._unreleased: WeakKeyDictionary[Any, bytes] = WeakKeyDictionary()
+        self._unmarked: WeakSet[Ending] = WeakSet()
 
     def before_write(self, alias: str, touched: Sequence[Touched]) -> bytes | None:
         """Mark what is about to be written.
@@ -49,6 +50,9 @@ class Invalidation:
             new = ending.unmarked(touched)
             if self._mark(ending.token, new):
                 ending.marked(new)
+            else:
+                ending.has_unmarked = True
+                self._unmarked.add(ending)
             return None
         if is_in_transaction(alias):
             # Nothing tells when it ends: the markers expire. One token will do for all of them.
@@ -103,6 +107,16 @@ class Invalidation:
         self._release(self._terms.token(), touched)
         for reference, _, keys in changes(touched):
             self._terms.emit(Changed(reference, keys, "relay"))
+
+    @property
+    def is_owing(self) -> bool:
+        """Whether the store has not heard of something that this process writes, or has written."""
+        if not self._unmarked:
+            return len(self.recovery) > 0
+        for ending in tuple(self._unmarked):
+            if not ending.has_unmarked:
+                self._unmarked.discard(ending)
+        return bool(self._unmarked) or len(self.recovery) > 0
 
     @property
     def has_dropped(self) -> bool:

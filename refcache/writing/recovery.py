@@ -4,6 +4,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from refcache.core.exceptions import StoreUnavailable
@@ -65,10 +66,13 @@ class Recovery:
             while len(self._waiting) > LONGEST:
                 self._summarise()
             if self._thread is None and self._waiting:
-                self._thread = threading.Thread(
-                    target=self._work, name="refcache-recovery", daemon=True
-                )
-                self._thread.start()
+                self._start()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._work, name="refcache-recovery", daemon=True)
+        with suppress(RuntimeError):  # There is no room for one; the next to come tries again.
+            thread.start()
+            self._thread = thread
 
     def retry(self) -> bool:
         """Release what waits, as far as the store can be told.

@@ -43,6 +43,7 @@ class Ending:
         self.token = terms.token()
         self.touched: list[Touched] = []
         self.place = 0  # among the connection's hooks, when it was last seen there
+        self.has_unmarked = False  # The store may hold, as current, what it has written.
         self._marked: dict[Name, float] = {}
         # A transaction may be longer than it should be; its second write prolongs the marker.
         self._holds_for = terms.marks_hold
@@ -66,6 +67,7 @@ class Ending:
     def __call__(self) -> None:
         self._finalizer.detach()
         self._release(self.token, self.touched)
+        self.has_unmarked = False
 
 
 class Transactions:

@@ -35,8 +35,8 @@ class Allowance:
 
     Args:
         bound: Seconds within which a read is answered or fails as declared.
-        errors: The classes that callers may get.
-        absent: Whether a row may be left out that could not be read.
+        errors: The classes that callers may get, and some do.
+        absent: Whether rows that could not be read are left out; some are.
         expired: Whether answers past their TTL are served, and say so; None: they may be.
         tolerance: Seconds for which a read may ignore a commit.
         since: From when on commits may be unknown to reads that begin before `until`: their
@@ -62,6 +62,8 @@ class Verdict:
         examples: One of each class.
         expired: Reads that said of themselves that they were past their TTL.
         refusals: How many reads ended in one that it does.
+        left_out: How many reads lacked a row, be it allowed or not.
+        unfelt: By what the fault would have been noticed, and was not; empty where it was.
         worst: Seconds of the longest read.
         stale: Reads that ignored a commit for longer than allowed.
         oldest: Seconds for which the worst read ignored a commit, be it allowed or not.
@@ -74,6 +76,8 @@ class Verdict:
     examples: dict[str, str] = field(default_factory=dict)
     expired: int = 0
     refusals: int = 0
+    left_out: int = 0
+    unfelt: str = ""
     worst: float = 0.0
     stale: int = 0
     oldest: float = 0.0
@@ -86,20 +90,31 @@ class Verdict:
 
     def violations(self, margin: float) -> list[str]:
         """What contradicts the promise, in words; *margin* is granted above the bound."""
-        found = []
-        if not self.reads:
-            found.append("nothing was read")
+        found = self._unmet()
         found += [
             f"{number} errors, as {self.examples[kind]}" for kind, number in self.errors.items()
         ]
-        if self.allowance.expired not in (None, bool(self.expired)):
-            found.append(f"{self.expired} answers said that they are past their TTL")
         if self.worst > self.allowance.bound + margin:
             found.append(f"a read took {self.worst:.3f} s, bound {self.allowance.bound:g} s")
         if self.stale:
             found.append(f"{self.stale} stale reads, the worst by {self.oldest:.3f} s")
         if self.left:
             found.append(f"stale afterwards (key, read, stored): {self.left[:SHOWN]}")
+        return found
+
+    def _unmet(self) -> list[str]:
+        """What did not happen and had to, as without it the other promises say nothing."""
+        found = []
+        if not self.reads:
+            found.append("nothing was read")
+        if self.unfelt:
+            found.append(f"the fault was not felt: {self.unfelt}")
+        if self.allowance.errors and not self.refusals:
+            found.append(f"no read was refused ({', '.join(self.allowance.errors)})")
+        if self.allowance.absent and not self.left_out:
+            found.append("no row was left out")
+        if self.allowance.expired not in (None, bool(self.expired)):
+            found.append(f"{self.expired} answers said that they are past their TTL")
         return found
 
 
@@ -141,8 +156,10 @@ def _judge_read(verdict: Verdict, read: Read, history: Mapping[int, _History]) -
             verdict.refusals += 1
         else:
             verdict.add_error(read.error)
-    if not allowance.absent and any(value is None for _, value in read.values):
-        verdict.add_error("absent: a row was left out")
+    if any(value is None for _, value in read.values):
+        verdict.left_out += 1
+        if not allowance.absent:
+            verdict.add_error("absent: a row was left out")
     ignored = [
         history[key].ignored_since(value)
         for key, value in read.values
@@ -153,6 +170,28 @@ def _judge_read(verdict: Verdict, read: Read, history: Mapping[int, _History]) -
     is_forgiven = read.began <= allowance.until and since >= allowance.since
     if read.began - since > allowance.tolerance and not is_forgiven:
         verdict.stale += 1
+
+
+def feel(
+    verdict: Verdict,
+    felt: Sequence[str],
+    before: Iterable[Mapping[str, int]],
+    after: Iterable[Mapping[str, int]],
+) -> None:
+    """Note it where no process has counted any of the events *felt* between *before* and *after*.
+
+    Args:
+        verdict: Changed.
+        felt: Names; where there are none, nothing is noted.
+        before: What each process had counted then.
+        after: And then, in any order.
+    """
+    if not felt:
+        return
+    totals = [sum(each.get(name, 0) for each in after for name in felt)]
+    totals += [sum(each.get(name, 0) for each in before for name in felt)]
+    if totals[0] == totals[1]:
+        verdict.unfelt = f"no {' or '.join(felt)}"
 
 
 def compare(

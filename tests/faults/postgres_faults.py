@@ -1,8 +1,10 @@
 """The scenarios in which PostgreSQL is hurt: answered as far as the declared staleness allows."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.faults.feeling import SLOW_LOAD
 from tests.faults.judging import Allowance
 from tests.faults.limits import MARGIN, TIMEOUT
 from tests.faults.scenarios import Scenario
@@ -19,6 +21,7 @@ GRACE = 30.0
 TOLERANT = {"ttl": TTL, "staleness": {"if_error": LONG}}
 REVALIDATING = {"ttl": TTL, "staleness": {"while_revalidate": LONG}}
 INTOLERANT = {"ttl": TTL}
+OLD = ("NotLoaded", "ServedStale")  # what processes count
 UNAVAILABLE = ("ReferenceUnavailable",)
 # A caller waits for another's load, and then loads by itself.
 WAITED_FOR = LEASE_WAIT + LOAD_TIMEOUT
@@ -34,6 +37,7 @@ def _stopped(site: Site) -> Iterator[None]:
 @contextmanager
 def _restarted(site: Site) -> Iterator[None]:
     site.postgres.kill()
+    time.sleep(TTL)  # Else it may be back before anybody has to ask it.
     site.postgres.start()
     yield
 
@@ -69,6 +73,7 @@ STOPPED = Scenario(
     "PostgreSQL stopped, tolerated",
     _stopped,
     Allowance(bound=TIMEOUT, expired=True),
+    felt=OLD,
     writes=False,
     reference=TOLERANT,
 )
@@ -76,18 +81,21 @@ STOPPED_INTOLERANT = Scenario(
     "PostgreSQL stopped",
     _stopped,
     Allowance(bound=LOAD_TIMEOUT, errors=UNAVAILABLE),
+    felt=OLD,
     reference=INTOLERANT,
 )
 STOPPED_OMITTED = Scenario(
     "PostgreSQL stopped, rows left out",
     _stopped,
     Allowance(bound=LOAD_TIMEOUT, absent=True),
+    felt=OLD,
     reference={**INTOLERANT, "on_error": "omit"},
 )
 HUNG = Scenario(
     "PostgreSQL hung, tolerated",
     _hung,
     Allowance(bound=SOFT_TIMEOUT, expired=True),
+    felt=OLD,
     writes=False,
     reference={**TOLERANT, "soft_timeout": SOFT_TIMEOUT, "load_timeout": LOAD_TIMEOUT},
 )
@@ -95,6 +103,7 @@ HUNG_INTOLERANT = Scenario(
     "PostgreSQL hung",
     _hung,
     Allowance(bound=WAITED_FOR, errors=UNAVAILABLE),
+    felt=OLD,
     writes=False,
     settings={"LEASE_WAIT": LEASE_WAIT},
     reference={**INTOLERANT, "load_timeout": LOAD_TIMEOUT},
@@ -104,6 +113,7 @@ RESTARTED = Scenario(
     _restarted,
     # Whoever asks while it starts; the others find it running again.
     Allowance(bound=TIMEOUT, expired=None),
+    felt=OLD,
     writes=False,
     reference=TOLERANT,
 )
@@ -111,12 +121,14 @@ RESTARTED_INTOLERANT = Scenario(
     "PostgreSQL restarted",
     _restarted,
     Allowance(bound=LOAD_TIMEOUT, errors=UNAVAILABLE),
+    felt=OLD,
     reference=INTOLERANT,
 )
 SLOW = Scenario(
     "PostgreSQL slow, revalidated",
     _slow,
     Allowance(bound=TIMEOUT, expired=True),
+    felt=(SLOW_LOAD,),
     writes=False,
     proxied="postgres",
     reference=REVALIDATING,
@@ -124,6 +136,7 @@ SLOW = Scenario(
 REPLICA_PAUSED = Scenario(
     "replica paused",
     _replica_paused,
+    is_seen=Site.is_behind,
     prepare=_catch_up,
     replica=True,
     reference={"fill_from": "replica", "grace": GRACE},

@@ -19,11 +19,11 @@ from django.db import connections
 from refcache import references
 from refcache.lookup import Lookup
 from tests.faults.commands import serve
+from tests.faults.feeling import PAGE, Feeling
 from tests.faults.limits import LIMIT
 from tests.faults.project import REFERENCE, Project
 from tests.faults.requests import Values, close_broken, page
 
-PAGE = 10  # keys
 # Between reads: they are the more alike the fewer compete for the machine's cores.
 PACE = 0.01
 
@@ -104,8 +104,8 @@ class Reading:
 
 def main(project: Project) -> None:
     project.set_up()
-    reading = Reading(project)
-    commands = {"begin": reading.begin, "end": reading.end}
+    reading, feeling = Reading(project), Feeling()
+    commands = {"begin": reading.begin, "end": reading.end, "counts": feeling.counts}
     serve({**commands, "page": lambda: page(range(project.keys))})
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.commands import Served
-from tests.faults.judging import Allowance, Commit, Read, Verdict, compare, judge
+from tests.faults.judging import Allowance, Commit, Read, Verdict, compare, feel, judge
 from tests.faults.limits import TIMEOUT
 from tests.faults.site import Site, site
 from tests.servers.postgres_server import PostgresServer
@@ -24,6 +24,11 @@ def nothing(_: Site) -> None:
     """For a fault that needs no preparation."""
 
 
+def always(_: Site) -> bool:
+    """For a fault that the processes feel."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """A fault, and what is promised while it lasts.
@@ -31,6 +36,9 @@ class Scenario:
     Args:
         fault: Lasts as long as its block.
         allowance: Of the policy; `since` and `until` are filled in where *queues*.
+        felt: Names of events, and of what else is counted (feeling.py): one of them at least has
+            to be while the fault lasts.
+        is_seen: Asked at the end of a fault that no event tells of: whether it was one.
         queues: Writers may be unable to tell Redis, so that their releases wait until it is over.
         prepare: Done before, while there are reads and writes.
         writes: Whether rows are written while the fault lasts.
@@ -43,6 +51,8 @@ class Scenario:
     name: str
     fault: Fault
     allowance: Allowance = field(default_factory=lambda: Allowance(bound=TIMEOUT))
+    felt: tuple[str, ...] = ()
+    is_seen: Callable[[Site], bool] = always
     queues: bool = False
     prepare: Callable[[Site], None] = nothing
     writes: bool = True
@@ -96,10 +106,11 @@ class _Play:
         self.scenario.prepare(self.site)
         if not self.scenario.writes:
             self._rest()
-        since = time.monotonic()
+        since, before = time.monotonic(), self._counts()
         with self.scenario.fault(self.site):
             time.sleep(seconds)  # What is seen in that time is the result.
-        until = self._end_fault()
+            is_seen = self.scenario.is_seen(self.site)
+        until, after = self._end_fault(), self._counts()
         commits, errors = self.writer.ask("rest")
         self.writer.ask("settle")
         verdict = judge(
@@ -107,6 +118,9 @@ class _Play:
         )
         for error in errors:
             verdict.add_error(error)
+        feel(verdict, self.scenario.felt, before, after)
+        if not is_seen:
+            verdict.unfelt = "the servers are as they were"
         stored = self.site.stored()
         for each in everybody:
             compare(verdict, each.ask("page"), stored)
@@ -117,6 +131,9 @@ class _Play:
         self.writer.ask("rest")
         for each in self.readers:
             each.ask("page")
+
+    def _counts(self) -> list[dict[str, int]]:
+        return [each.ask("counts") for each in (*self.readers, self.writer)]
 
     def _end_fault(self) -> float:
         if not self.scenario.writes:

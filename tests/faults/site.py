@@ -72,6 +72,13 @@ class Site:
         with _connect(self.postgres) as connection:
             return dict(connection.execute("SELECT id, value FROM customer").fetchall())
 
+    def is_behind(self) -> bool:
+        """Whether the replica lacks several of the writes that have been committed."""
+        assert self.replica
+        with _connect(self.replica) as connection:
+            (seen,) = connection.execute("SELECT max(value) FROM customer").fetchone() or (0,)
+        return bool(seen + SOME <= max(self.stored().values()))
+
     def wait_for_writes(self) -> None:
         """Return when some more have been committed."""
         before = max(self.stored().values())

@@ -1,6 +1,6 @@
 """The suite's own judgement: what counts as a violation."""
 
-from tests.faults.judging import Allowance, Commit, Read, Verdict, compare, judge
+from tests.faults.judging import Allowance, Commit, Read, Verdict, compare, feel, judge
 
 COMMITS = [Commit(10.0, 1, 5), Commit(20.0, 1, 8), Commit(20.0, 2, 7)]
 MARGIN = 0.0
@@ -62,3 +62,38 @@ def test_what_differs_from_the_database_in_the_end_is_a_violation() -> None:
 
     assert found.left == [(1, 5, 8), (3, None, 0)]
     assert len(found.violations(MARGIN)) == 1
+
+
+def test_a_fault_that_no_process_has_felt_is_a_violation() -> None:
+    before = [{"StoreFailed": 2, "Resolved": 1}, {}]
+    found = verdict(read(9.0, 0))
+
+    feel(found, ("StoreFailed", "NotLoaded"), before, [{"StoreFailed": 2, "Resolved": 9}, {}])
+
+    assert found.violations(MARGIN) == ["the fault was not felt: no StoreFailed or NotLoaded"]
+
+
+def test_one_process_and_one_event_suffice() -> None:
+    found = verdict(read(9.0, 0))
+
+    feel(found, ("StoreFailed", "NotLoaded"), [{}, {}], [{}, {"NotLoaded": 1}])
+    feel(found, (), [{}, {}], [{}, {}])
+
+    assert found.violations(MARGIN) == []
+
+
+def test_errors_that_are_allowed_have_to_be_seen() -> None:
+    found = verdict(read(9.0, 0), errors=("Declared",))  # type: ignore[arg-type]  # floats
+
+    assert found.violations(MARGIN) == ["no read was refused (Declared)"]
+
+
+def test_rows_that_may_be_left_out_have_to_be() -> None:
+    assert verdict(read(9.0, 0), absent=True).violations(MARGIN) == ["no row was left out"]
+    assert verdict(read(9.0, None), absent=True).violations(MARGIN) == []
+
+
+def test_old_answers_that_are_declared_have_to_be_seen() -> None:
+    found = verdict(read(9.0, 0), expired=True)
+
+    assert found.violations(MARGIN) == ["0 answers said that they are past their TTL"]

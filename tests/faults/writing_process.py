@@ -89,7 +89,8 @@ def main(project: Project) -> None:
 
     writing = Writing(project, Customer)
     commands = {"begin": writing.begin, "rest": writing.rest, "settle": writing.settle}
-    serve({**commands, "page": lambda: page(range(project.keys))})
+    asked = {"page": lambda: page(range(project.keys)), "counts": references.counts.all}
+    serve({**commands, **asked})
 
 
 if __name__ == "__main__":

@@ -371,6 +371,15 @@ def test_an_exhausted_pool_says_nothing_of_the_server(bench: Bench, cause: Excep
     assert bench.breaker.is_open
 
 
+@pytest.mark.parametrize("text", ["no running event loop", "Event loop is closed"])
+def test_a_loop_that_has_gone_says_nothing_of_the_server(bench: Bench, text: str) -> None:
+    bench.store.error = caused(RuntimeError(text))
+    for _ in range(FAILURES):
+        bench.fails()
+
+    assert not bench.breaker.is_open
+
+
 @pytest.mark.parametrize(
     "cause", [OutOfMemoryError(), ReadOnlyError(), redis.ResponseError("BUSY")], ids=repr
 )

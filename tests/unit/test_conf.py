@@ -141,7 +141,7 @@ def test_the_settings_are_a_dictionary(settings: Any, given: object) -> None:
         ("REFRESH_THREADS", 0),
         *(
             ("EARLY_REFRESH", value)
-            for value in (-0.1, "1", None, True, float("inf"), float("nan"))
+            for value in (-0.1, 100.5, "1", None, True, float("inf"), float("nan"))
         ),
         *(("EXECUTOR", value) for value in ("refresh", 7, ["mysite.tasks.refresh"], "")),
         *(("COPIES", value) for value in (-1, 1.5, None, False)),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from refcache.core.operations import Load
 from refcache.core.sources import FAILED
 from refcache.core.staleness import Policy
 from tests.simulation.bench import Bench
@@ -45,3 +46,19 @@ def test_leased_and_marked_rows_share_the_time_for_loads() -> None:
     bench.read(1, 2)
 
     assert bench.now - begun <= 1100
+
+
+def test_where_loads_fail_nobody_with_an_old_value_waits_for_anothers(bench: Bench) -> None:
+    bench.read(1)
+    bench.reader(1).before(Load)
+
+    assert bench.read(1) == {1: 10}
+    assert "Wait" not in bench.done
+
+
+def test_where_loads_succeed_anothers_is_waited_for(bench: Bench) -> None:
+    bench.reader(1).before(Load)
+
+    bench.read(1)
+
+    assert "Wait" in bench.done

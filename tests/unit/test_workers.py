@@ -4,7 +4,7 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextvars import ContextVar
 from weakref import ref
@@ -240,6 +240,40 @@ def test_workers_live_as_long_as_their_threads() -> None:
     assert known() is None
 
 
+@pytest.fixture
+def end_of_exit() -> Iterator[Callable[[], float]]:
+    """It is forgotten afterwards, as this interpreter goes on."""
+    yield module._end_of_exit
+    module._end_of_exit.cache_clear()
+
+
+def test_all_workers_together_keep_the_interpreter_no_longer_than_one(
+    end_of_exit: Callable[[], float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Clock:
+        now = 50.0
+
+        def monotonic(self) -> float:
+            return self.now
+
+    class Hung(Workers):
+        def close(self, seconds: float) -> bool:
+            granted.append(seconds)
+            clock.now += 0.75
+            return False
+
+    clock, granted = Clock(), list[float]()
+    monkeypatch.setattr(module, "time", clock)
+    several = [Hung("test", most=1, longest=1) for _ in range(3)]
+
+    for each in several:
+        each._end()
+
+    assert granted == [1.0, 0.25, 0.0]
+    assert end_of_exit() == 50.0 + module.AT_EXIT
+
+
+@pytest.mark.usefixtures("end_of_exit")
 def test_no_job_is_taken_when_the_interpreter_ends(workers: Workers) -> None:
     workers._end()
 

@@ -19,6 +19,14 @@ from refcache.core.operations import Load, Loaded, LoadRequest, Turn
 from refcache.core.sources import Source
 from refcache.processes import after_fork
 
+# Seconds; then one loads by oneself. Whoever leads may wait for us in the middle of its load, or be
+# a coroutine whose event loop does not run.
+LONGEST = 10.0
+
+
+class _Alone(Exception):
+    """The others have taken too long."""
+
 
 class _Part(NamedTuple):
     """What a load gave for one request."""
@@ -80,6 +88,9 @@ class Sharing:
                 part = yield from self._wait(member, until, load.seconds)
                 if part is None:
                     part = yield from self._lead(member, load.seconds)
+            except _Alone:
+                self._leave(member)
+                part = yield from _load_alone(request, load.seconds)
             finally:  # Also where the caller is cancelled or its generator thrown away.
                 self._leave(member)
             parts.append(part)
@@ -95,12 +106,15 @@ class Sharing:
         """The member's part, or None where it is to load."""
         try:
             if not self._enter(member):
-                part: _Part | None = yield Turn(member.future, self._left(until))
+                left = self._left(until)
+                part: _Part | None = yield Turn(member.future, LONGEST if left is None else left)
                 if part is not None:
                     return part
             if self._left(until) == 0:
                 return _timed_out(member.request, seconds)
         except TimeoutError:
+            if until is None:
+                raise _Alone from None
             return _timed_out(member.request, seconds)
         return None
 
@@ -198,6 +212,11 @@ def _cut(part: _Part, request: LoadRequest) -> _Part:
     rows = {key: part.rows[key] for key in request.keys if key in part.rows}
     failures = {key: part.failures[key] for key in request.keys if key in part.failures}
     return _Part(rows, part.storable, failures)
+
+
+def _load_alone(request: LoadRequest, seconds: float | None) -> Generator[Load, Any, _Part]:
+    loaded: Loaded = yield Load([request], seconds=seconds)
+    return _Part(loaded.rows[0], loaded.storable[0], loaded.failures[0])
 
 
 def _timed_out(request: LoadRequest, seconds: float | None) -> _Part:

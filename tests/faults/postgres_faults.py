@@ -51,7 +51,7 @@ def _hung(site: Site) -> Iterator[None]:
 
 @contextmanager
 def _slow(site: Site) -> Iterator[None]:
-    site.postgres_proxy.delay(TIMEOUT + MARGIN)
+    site.postgres_proxy.delay(min(TIMEOUT + MARGIN, 1.5))
     yield
     site.postgres_proxy.pass_on()
 

@@ -260,3 +260,17 @@ def test_a_forked_child_waits_for_nobody_of_its_parent(sharing: Sharing) -> None
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     first.load()
     assert waiting.told().keys == [2]
+
+
+def test_who_has_no_limit_does_not_wait_for_ever() -> None:
+    sharing = Sharing()
+    leader, patient = Caller(sharing, 1), Caller(sharing, 1)
+    assert isinstance(leader.operation, Load)
+    assert isinstance(patient.operation, Turn)
+    assert patient.operation.seconds is not None
+
+    patient.fail(TimeoutError())
+
+    assert isinstance(patient.operation, Load)
+    patient.load()
+    assert patient.rows == {1: (1, "new")}

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from refcache.core.keys import Key
 from refcache.core.sources import Source
 
-PAGES = 64  # warm pages per source whose rows are remembered to have been current
 MOST = 4096  # rows per source
 
 
@@ -46,7 +45,7 @@ class _Kept:
 
     def __init__(self) -> None:
         self.pages: deque[Seen] = deque()
-        self.keys = 0  # of the pages, some counted twice
+        self.keys = 0  # of the pages, those that stand in several counted each time
         self.rows: dict[bytes, Copy] = {}
 
 
@@ -63,13 +62,12 @@ class Copies:
         """The store had these rows, which are in the source's memory, and they were current."""
         if not self._most:
             return
-        kept = self._kept.get(source)
-        if kept is None:
+        with self._lock:
             kept = self._kept.setdefault(source, _Kept())
-        kept.pages.append(page)
-        kept.keys += len(page.keys)
-        while kept.keys > self._most and len(kept.pages) > 1:
-            kept.keys -= len(kept.pages.popleft().keys)
+            kept.pages.append(page)
+            kept.keys += len(page.keys)
+            while kept.keys > self._most and len(kept.pages) > 1:
+                kept.keys -= len(kept.pages.popleft().keys)
 
     def writes(self, source: Source) -> int:
         """How often this process has written; what was read before its last write is not kept."""

@@ -272,10 +272,9 @@ def _why(error: Exception) -> Why:
 
 
 def _patience(jobs: list[Job], waited: float) -> float | None:
-    """How long this load may take, in seconds; None: for ever."""
-    pages = {id(job.page): job.page for job in jobs}.values()
-    policies = [page.policy for page in pages]
-    seconds = shortest(*(policy.load_timeout for policy in policies))
-    if all(key in job.page.old for job in jobs for key in job.request.keys):
-        seconds = shortest(seconds, *(policy.soft_timeout for policy in policies))
+    """How long this load of one page's rows may take, in seconds; None: for ever."""
+    page = jobs[0].page
+    has_old = all(key in page.old for job in jobs for key in job.request.keys)
+    soft = page.policy.soft_timeout if has_old else None
+    seconds = shortest(page.policy.load_timeout, soft)
     return None if seconds is None else max(seconds - waited, 0.001)

@@ -1,11 +1,12 @@
 """Copies: what this process remembers shields the database while the store is down."""
 
+import threading
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from refcache.core.copies import Copies
+from refcache.core.copies import Copies, Seen
 from refcache.core.operations import Claim, Load
 from refcache.core.pages import Mode
 from refcache.core.reasons import Why
@@ -306,6 +307,19 @@ def test_what_the_store_had_is_bounded_too() -> None:
     bench.is_left_alone = True
 
     assert len(bench.page(1, 2).copied) == 1
+
+
+def test_a_page_is_noted_while_no_other_thread_takes_them(bench: Bench) -> None:
+    copies = bench.terms.copies
+    noting = threading.Thread(target=copies.seen, args=(bench.source, Seen((), (), {}, {}, 0, 0)))
+
+    with copies._lock:
+        noting.start()
+        noting.join(0.05)
+        assert noting.is_alive()
+
+    noting.join(5)
+    assert not noting.is_alive()
 
 
 def test_a_source_without_shareable_rows_keeps_nothing(bench: Bench) -> None:

@@ -38,7 +38,8 @@ def main(how: str, keys: list[str]) -> None:
             loop.close()
         else:
             asyncio.run(read())
-    assert references.counts.of(Refreshing) >= LOOPS
+    # A refresh that its loop left is finished by a thread; what is asked for meanwhile joins it.
+    assert references.counts.of(Refreshing) >= (1 if how == "pending" else LOOPS)
     sys.stdout.write("done\n")
 
 

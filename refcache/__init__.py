@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from refcache.core.exceptions import (
         InvalidationError,
+        InvalidCondition,
         InvalidKey,
         InvalidReference,
         MissingRows,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 # Handed on when they are asked for, so that `import refcache` loads no model and reads no setting.
 _PLACES = {
+    "InvalidCondition": "refcache.core.exceptions",
     "InvalidKey": "refcache.core.exceptions",
     "InvalidReference": "refcache.core.exceptions",
     "InvalidationError": "refcache.core.exceptions",
@@ -43,6 +45,7 @@ _PLACES = {
 }
 
 __all__ = [
+    "InvalidCondition",
     "InvalidKey",
     "InvalidReference",
     "InvalidationError",

@@ -46,6 +46,8 @@ class Declaration:
     load_timeout: float | None = None
     fill_from: str | None = None
     grace: float = 0.0
+    by: tuple[tuple[str, ...], ...] = ()
+    where: tuple[str, ...] = ()
 
     @property
     def policy(self) -> Policy:
@@ -56,6 +58,11 @@ class Declaration:
             conf().soft_timeout if self.soft_timeout is None else self.soft_timeout,
             conf().load_timeout if self.load_timeout is None else self.load_timeout,
         )
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """The fields whose models' rows answers are made of."""
+        return (*self.fields, *self.where)
 
     @property
     def is_by_primary_key(self) -> bool:
@@ -71,7 +78,7 @@ class Declaration:
         return conf().strict if self.strict is None else self.strict
 
 
-def declare(
+def declare(  # noqa: PLR0913 - what a declaration may say
     *,
     fields: Sequence[str],
     key: str | Sequence[str],
@@ -81,6 +88,8 @@ def declare(
     grace: float | timedelta = 0.0,
     soft_timeout: float | timedelta | None = None,
     load_timeout: float | timedelta | None = None,
+    by: Sequence[str | Sequence[str]] = (),
+    where: Sequence[str] = (),
     **rest: Any,
 ) -> Declaration:
     """A declaration out of what a caller may write; of *rest*, None means the default.
@@ -97,6 +106,8 @@ def declare(
         grace=seconds(grace, "grace"),
         soft_timeout=_limit("soft_timeout", soft_timeout),
         load_timeout=_limit("load_timeout", load_timeout),
+        by=_further_keys(by),
+        where=_names("where", where) if where else (),
         **{name: value for name, value in rest.items() if value is not None},
     )
     _check(declaration)
@@ -110,6 +121,15 @@ def _limit(parameter: str, value: float | timedelta | None) -> float | None:
     if limit == 0:
         raise InvalidReference(f"{parameter}=0: give seconds > 0, or None for no limit.")
     return limit
+
+
+def _further_keys(value: Any) -> tuple[tuple[str, ...], ...]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise InvalidReference(
+            f"by={value!r} is no list of keys: give fields, or tuples of fields, as in "
+            'by=["email", ("site", "number")].'
+        )
+    return tuple((each,) if isinstance(each, str) else _names("by", each) for each in value)
 
 
 def _names(parameter: str, value: Any) -> tuple[str, ...]:

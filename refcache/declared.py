@@ -2,13 +2,15 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from refcache.core.exceptions import InvalidReference, UnknownReference
-from refcache.declaration import Declaration
+from refcache.declaration import Declaration, declare
 from refcache.processes import after_fork
-from refcache.reading.planning import Plan, Plans, check_alias, plan_all
+from refcache.reading.drafting import plan_all
+from refcache.reading.planning import Plan, Plans, check_alias
 
 
 class Declared:
@@ -35,12 +37,17 @@ class Declared:
     def __len__(self) -> int:
         return len(self._declarations)
 
-    def add(self, declaration: Declaration) -> None:
-        """Add one, or the same once more.
+    def declare(self, name: str, **said: Any) -> Declaration | None:
+        """Add one, or the same once more; None where it cannot work, for which `errors` has why."""
+        try:
+            declaration = declare(name=name, **said)
+            self._add(declaration)
+        except InvalidReference as exc:
+            self._errors[name] = exc
+            return None
+        return declaration
 
-        Raises:
-            InvalidReference: Another one has its name.
-        """
+    def _add(self, declaration: Declaration) -> None:
         known = self._declarations.get(declaration.name)
         if known is not None and not known.is_again(declaration):
             raise InvalidReference(
@@ -50,10 +57,6 @@ class Declared:
         with self._lock:
             self._declarations[declaration.name] = declaration
             self._plans = None
-
-    def fail(self, name: str, error: InvalidReference) -> None:
-        """Nothing of that name can be read, for this reason."""
-        self._errors[name] = error
 
     def check_name(self, name: str) -> None:
         """Raise `UnknownReference` where nothing of that name was declared, be it in error."""

@@ -2,17 +2,15 @@
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from asgiref.sync import sync_to_async
 
 from refcache.core.batches import in_batches
-from refcache.core.composition import Wanted, resolve
 from refcache.core.exceptions import InvalidKey
 from refcache.core.keys import Key
-from refcache.core.pages import Mode
 from refcache.core.snapshots import Snapshot
-from refcache.core.terms import Steps, Terms
+from refcache.core.terms import Steps
 from refcache.core.writes import Touched
 from refcache.declaration import Instead
 from refcache.lookup import Lookup, as_lookup
@@ -20,11 +18,9 @@ from refcache.reading.answers import (
     Overrides,
     answers,
     cast_keys,
-    is_null,
     snapshots,
     stand_in,
 )
-from refcache.reading.planning import Plan
 from refcache.reading.warming import (
     WarmCounts,
     add,
@@ -32,41 +28,14 @@ from refcache.reading.warming import (
     count_rows,
     warm_batch,
 )
-from refcache.writing.invalidation import Invalidation
-from refcache.writing.touching import touched_by_read, touched_rows
+from refcache.searching import Searchable
+from refcache.writing.by_hand import touched_by_hand, touched_whole
 
 T = TypeVar("T")
 
 
-class Registry(Protocol):
-    """What a reference needs of its registry."""
-
-    @property
-    def terms(self) -> Terms: ...
-
-    @property
-    def invalidation(self) -> Invalidation: ...
-
-    def plan(self, name: str) -> Plan: ...
-
-    def run(self, steps: Steps[T]) -> T: ...
-
-    async def arun(self, steps: Steps[T]) -> T: ...
-
-
-class Reference:
+class Reference(Searchable):
     """A registered reference. Made by `references[name]`; cheap, and safe to keep."""
-
-    def __init__(self, registry: Registry, name: str) -> None:
-        self._registry = registry
-        self.name = name
-
-    def __repr__(self) -> str:
-        return f"<Reference {self.name}>"
-
-    @property
-    def plan(self) -> Plan:
-        return self._registry.plan(self.name)
 
     @property
     def alias(self) -> str:
@@ -186,17 +155,8 @@ class Reference:
             InvalidKey: One of *keys* cannot be a key.
             InvalidationError: The reference is strict, and the store cannot be told.
         """
-        plan = self.plan
-        cast = [plan.cast(key) for key in keys if not is_null(key)]
-        if plan.node.index is None and not plan.node.spans:
-            self._invalidate([touched_rows(plan.node, cast, cast)])
-            return
-        # Other rows are part of it: those that the store believes in, and those of the database.
-        touched: list[Touched] = []
-        for mode in (Mode.TRUST, Mode.RELOAD):
-            steps = resolve([Wanted(plan.node, cast)], self._registry.terms, mode)
-            touched += touched_by_read(self._registry.run(steps)[0])
-        self._invalidate(touched)
+        terms = self._registry.terms
+        self._invalidate(touched_by_hand(self.plan, keys, terms, self._registry.run))
 
     async def ainvalidate(self, *keys: object) -> None:
         await sync_to_async(self.invalidate)(*keys)
@@ -206,12 +166,7 @@ class Reference:
 
         In O(1), by a new epoch for each.
         """
-        self._invalidate(
-            [
-                Touched(source.family, (), whole=True, grace=source.grace)
-                for source in self.plan.node.sources()
-            ]
-        )
+        self._invalidate(touched_whole(self.plan))
 
     async def ainvalidate_all(self) -> None:
         await sync_to_async(self.invalidate_all)()
@@ -242,7 +197,7 @@ class Reference:
                 progress(counts)
         return counts
 
-    def _invalidate(self, touched: list[Touched]) -> None:
+    def _invalidate(self, touched: Iterable[Touched]) -> None:
         is_strict = self.plan.declaration.is_strict
         told = [each._replace(is_strict=is_strict, cause="invalidate") for each in touched]
         self._registry.invalidation.invalidate(self.alias, told)

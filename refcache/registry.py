@@ -19,7 +19,7 @@ from refcache.core.exceptions import InvalidReference
 from refcache.core.snapshots import Snapshot
 from refcache.core.staleness import Staleness
 from refcache.core.terms import Steps, Terms
-from refcache.declaration import Declaration, Instead, declare
+from refcache.declaration import Declaration, Instead
 from refcache.declared import Declared
 from refcache.lookup import Lookup, as_lookup
 from refcache.processes import after_fork
@@ -80,6 +80,8 @@ class ReferenceCache:
         load_timeout: float | timedelta | None = None,
         fill_from: str | None = None,
         grace: float | timedelta = 0,
+        by: Sequence[str | Sequence[str]] = (),
+        where: Sequence[str] = (),
     ) -> None:
         """Declare a reference, in `AppConfig.ready()`; `manage.py check` tells what is wrong.
 
@@ -105,22 +107,19 @@ class ReferenceCache:
             load_timeout: Seconds after which a load has failed; None: as the settings say.
             fill_from: The alias of a replica that loads may read from; None: the primary only.
             grace: Seconds after a write in which they do not; longer than the replica ever lags.
+            by: Further unique fields, or tuples of fields, by which `by()` finds rows.
+            where: Fields that `keys_where()` takes conditions on; may span forward relations.
         """
         label = model if isinstance(model, str) else model._meta.label
         name = label.lower() if name is None else name
-        try:
-            declaration = declare(
-                label=label, fields=fields, name=name, key=key, using=using, ttl=ttl,
-                negative_ttl=negative_ttl, local_ttl=local_ttl, staleness=staleness,
-                missing=missing, filter=filter, version=version, strict=strict,
-                watch_sql=watch_sql, on_error=on_error, soft_timeout=soft_timeout,
-                load_timeout=load_timeout, fill_from=fill_from, grace=grace,
-            )  # fmt: skip
-            self._declared.add(declaration)
-        except InvalidReference as exc:
-            self._declared.fail(name, exc)
-            return
-        if apps.models_ready:
+        declaration = self._declared.declare(
+            label=label, fields=fields, name=name, key=key, using=using, ttl=ttl,
+            negative_ttl=negative_ttl, local_ttl=local_ttl, staleness=staleness,
+            missing=missing, filter=filter, version=version, strict=strict,
+            watch_sql=watch_sql, on_error=on_error, soft_timeout=soft_timeout,
+            load_timeout=load_timeout, fill_from=fill_from, grace=grace, by=by, where=where,
+        )  # fmt: skip
+        if declaration is not None and apps.models_ready:
             self._connect(declaration)
 
     def connect(self) -> None:
@@ -130,7 +129,7 @@ class ReferenceCache:
 
     def _connect(self, declaration: Declaration) -> None:
         with suppress(InvalidReference):  # The checks tell.
-            self._hooks.connect(branch(find_model(declaration), declaration.fields).models())
+            self._hooks.connect(branch(find_model(declaration), declaration.read).models())
 
     def __getitem__(self, name: str) -> Reference:
         self._declared.check_name(name)

@@ -24,7 +24,9 @@ class Profile:
 
 PROFILES = {
     "demo": Profile(extras=("drf", "hiredis", "progress"), group="demo"),
-    "dev": Profile(extras=("drf", "hiredis", "progress", "spectacular", "strawberry"), group="dev"),
+    "dev": Profile(
+        extras=("drf", "filter", "hiredis", "progress", "spectacular", "strawberry"), group="dev"
+    ),
     "docs": Profile(extras=("drf",), group="docs"),
 }
 

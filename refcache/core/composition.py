@@ -42,6 +42,8 @@ class Node:
         rows: Their entries, by primary key.
         index: The entries that lead from another key to the primary key.
         key_of: A row's own value of that other key.
+        own_key: A row's value of the key that its snapshot has, where that is not the one asked
+            for; None where it is.
         picks: (position in the row, slot in the snapshot) of the columns that are shown.
         spans: The relations that are followed from here.
         build: Makes the snapshot from its key and the values of all slots; None where the rows
@@ -56,6 +58,7 @@ class Node:
     spans: tuple[Span, ...] = ()
     build: Callable[[Key, list[Any]], Any] | None = None
     slots: int = 0
+    own_key: Callable[[Any], Key] | None = None
 
     def sources(self) -> list[Source]:
         """The rows that snapshots are made of, the spanned ones too."""
@@ -88,8 +91,10 @@ class Gathered:
         if isinstance(row, NoRow) or self.node.build is None:
             return row
         values: list[Any] = [None] * self.node.slots
-        is_whole = self.pick(row, values)
-        return self.node.build(key, values) if is_whole else FAILED
+        if not self.pick(row, values):
+            return FAILED
+        own_key = self.node.own_key
+        return self.node.build(key if own_key is None else own_key(row), values)
 
     def pick(self, row: Any, values: list[Any]) -> bool:
         """Put what *row*, and what it spans, shows into its slots of *values*.

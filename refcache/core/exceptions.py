@@ -36,6 +36,10 @@ class InvalidKey(RefcacheError, ValueError):
     """One key cannot be a key of its reference; the other keys of the call are answered."""
 
 
+class InvalidCondition(RefcacheError, ValueError):
+    """`keys_where` was asked for what the reference cannot be searched by."""
+
+
 class MissingRows(RefcacheError, LookupError):
     """`on_missing="raise"` was asked for and these keys have no row.
 

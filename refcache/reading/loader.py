@@ -13,6 +13,7 @@ from refcache.core.exceptions import ReferenceUnavailable
 from refcache.core.keys import Key
 from refcache.core.operations import Load, Loaded, LoadRequest
 from refcache.core.sources import Source
+from refcache.reading.conditions import Condition
 from refcache.reading.origin import Origin
 from refcache.sql import sessions
 
@@ -128,6 +129,9 @@ def _chunks(alias: str, keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
 
 
 def _query(origin: Origin, alias: str, keys: Sequence[Key]) -> Iterator[tuple[Key, Row]]:
+    if origin.is_list:
+        yield from ((key, _keys_of(origin, alias, cast("Condition", key))) for key in keys)
+        return
     rows = rows_of(origin, alias).filter(_condition(origin, keys))
     if origin.key == ("pk",):
         for row in rows.values_list("pk", *origin.columns):
@@ -135,6 +139,11 @@ def _query(origin: Origin, alias: str, keys: Sequence[Key]) -> Iterator[tuple[Ke
         return
     for pk, *key in rows.values_list("pk", *origin.key):
         yield key[0] if len(key) == 1 else tuple(key), (pk,)
+
+
+def _keys_of(origin: Origin, alias: str, asked: Condition) -> Row:
+    rows = rows_of(origin, alias).filter(**asked.lookups).order_by(*origin.key)
+    return tuple(rows.values_list(*origin.key, flat=len(origin.key) == 1))
 
 
 def _condition(origin: Origin, keys: Sequence[Key]) -> Q:

@@ -19,6 +19,7 @@ class Origin:
         columns: What is read after the primary key, by attribute name.
         filter: Rows outside it count as absent.
         replica: The database that fills may read from; None: the same.
+        is_list: Whether it is asked by conditions, and gives the keys of all rows that fulfil one.
     """
 
     model: type[Model]
@@ -27,6 +28,7 @@ class Origin:
     columns: tuple[str, ...] = ()
     filter: Mapping[str, Any] = field(default_factory=dict)
     replica: str | None = None
+    is_list: bool = False
 
     def database(self, *, is_primary: bool) -> str:
         return self.alias if is_primary or self.replica is None else self.replica

@@ -24,6 +24,10 @@ class Branch:
         for below in self.spans.values():
             yield from below.models()
 
+    def leaves(self) -> list["Field[Any, Any]"]:
+        """The columns of all slots, in their order."""
+        return [column for column, _ in sorted(_slotted(self), key=lambda leaf: leaf[1])]
+
 
 def branch(model: type[Model], names: tuple[str, ...]) -> Branch:
     """The tree of *names*, in whose order the slots are numbered.
@@ -61,6 +65,12 @@ def concrete_field(model: type[Model], name: str, where: str) -> "Field[Any, Any
             "behind a forward relation, as in company__name."
         )
     return found
+
+
+def _slotted(tree: Branch) -> Iterator[tuple["Field[Any, Any]", int]]:
+    yield from tree.own
+    for below in tree.spans.values():
+        yield from _slotted(below)
 
 
 def _add(branch: Branch, path: str, parts: list[str], slot: int) -> None:

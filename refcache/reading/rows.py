@@ -1,6 +1,6 @@
 """The rows of one model as sources of entries, and what a write to them touches."""
 
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from operator import itemgetter
@@ -95,6 +95,7 @@ class Watch:
         is_strict: Whether a write that cannot be marked is refused.
         watches_sql: Whether statements that no signal announces are looked at.
         grace: Seconds after a write in which fills read the primary; 0: they always do.
+        is_whole: Whether any write touches all entries of the family.
     """
 
     model: type[Model]
@@ -107,6 +108,7 @@ class Watch:
     is_strict: bool
     watches_sql: bool
     grace: float
+    is_whole: bool = False
 
     def depends_on(self, written: Collection[str]) -> bool:
         """Whether a write of these fields only may touch the entries."""
@@ -143,7 +145,9 @@ def sources_of(rows: Rows, prefix: bytes, snapshot: type[Snapshot] | None = None
     codec = RowCodec(snapshot, [key, *columns])
     source = Source(
         family=family(prefix, rows.name),
-        schema=schema_id(rows.version, _fingerprint(rows, codec)),
+        schema=schema_id(
+            rows.version, fingerprint(rows.origin, codec.signature, sorted(rows.indexes))
+        ),
         index=(),
         encode=codec.encode,
         decode=codec.decode,
@@ -161,9 +165,7 @@ def sources_of(rows: Rows, prefix: bytes, snapshot: type[Snapshot] | None = None
 def watch(rows: Rows, prefix: bytes) -> Watch:
     """What to look for in writes to the rows' model."""
     model = rows.origin.model
-    fields = [*rows.columns.values(), *primary_fields(model)]
-    fields += filtered_fields(model, rows.origin.filter)
-    names = (name for each in fields for name in (each.name, each.attname))
+    fields = [*rows.columns.values(), *filtered_fields(model, rows.origin.filter)]
     indexes = (
         WatchedIndex(
             names,
@@ -173,17 +175,34 @@ def watch(rows: Rows, prefix: bytes) -> Watch:
         )
         for names, columns in rows.indexes.items()
     )
+    return watch_of(rows, rows.origin, family(prefix, rows.name), fields, tuple(indexes))
+
+
+def watch_of(
+    rows: Rows,
+    origin: Origin,
+    entries: Family,
+    fields: Sequence[AnyField],
+    indexes: tuple[WatchedIndex, ...] = (),
+    *,
+    is_whole: bool = False,
+) -> Watch:
+    """A watch of *origin*'s model, whose *fields* matter to entries made of *rows*."""
+    model = origin.model
+    all_fields = (*fields, *primary_fields(model))
+    names = (name for each in all_fields for name in (each.name, each.attname))
     return Watch(
         model=model._meta.concrete_model or model,
-        alias=rows.origin.alias,
-        family=family(prefix, rows.name),
-        fields=tuple(fields),
-        columns=None if any(each.generated for each in fields) else frozenset(names),
-        cast=caster(primary_fields(model), rows.origin),
-        indexes=tuple(indexes),
+        alias=origin.alias,
+        family=entries,
+        fields=all_fields,
+        columns=None if any(each.generated for each in all_fields) else frozenset(names),
+        cast=caster(primary_fields(model), origin),
+        indexes=indexes,
         is_strict=rows.is_strict,
         watches_sql=rows.watches_sql,
         grace=rows.grace,
+        is_whole=is_whole,
     )
 
 
@@ -204,17 +223,16 @@ def _index(source: Source, names: tuple[str, ...], key: Column) -> Source:
     )
 
 
-def _fingerprint(rows: Rows, codec: RowCodec) -> str:
+def fingerprint(origin: Origin, signature: str, *meaning: object) -> str:
     """Eight hexadecimal digits that differ where the meaning of an entry does."""
-    origin = rows.origin
     described = (
         origin.model._meta.label_lower,
         origin.alias,
         # A test's database holds other rows than the one that it stands for.
         str(connections[origin.alias].settings_dict["NAME"]),
         FORMAT,  # Code that writes values otherwise has entries of its own.
-        codec.signature,
+        signature,
         sorted((lookup, literal(value)) for lookup, value in origin.filter.items()),
-        sorted(rows.indexes),
+        *meaning,
     )
     return blake2b(repr(described).encode(), digest_size=4).hexdigest()

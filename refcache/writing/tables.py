@@ -49,6 +49,8 @@ class WatchedTable:
         return len(self.indexes) == len(self.watch.indexes)
 
     def touched(self, texts: Iterable[bytes], rows: Iterable[Key]) -> Touched:
+        if self.watch.is_whole:
+            return self.whole()
         return self._of_sql(tuple(texts), whole=False)._replace(rows=tuple(rows))
 
     def whole(self) -> Touched:

@@ -68,7 +68,9 @@ def _touched_by_keys(
     if keys is not None and shares_key(model, watch.model):
         with suppress(InvalidKey):
             rows = tuple(watch.cast(key) for key in keys)
-    if not watch.watches_sql and update_fields is not None and watch.is_keyed_by(update_fields):
+    if watch.is_whole:
+        rows = ()
+    elif not watch.watches_sql and update_fields is not None and watch.is_keyed_by(update_fields):
         rows = ()  # Nothing tells which keys they are to have.
     texts = tuple(key_text(key) for key in rows)
     return Touched(watch.family, texts, not rows, watch.grace, rows=rows, is_strict=watch.is_strict)
@@ -94,6 +96,9 @@ def touched_by_read(found: Gathered) -> Iterator[Touched]:
 def _touched(
     instance: Model, watch: Watch, update_fields: Collection[str] | None
 ) -> Iterator[Touched]:
+    if watch.is_whole:
+        yield Touched(watch.family, (), whole=True, grace=watch.grace, is_strict=watch.is_strict)
+        return
     row, key = _row_text(instance, watch)
     texts = [row, *(_index_text(instance, each, update_fields) for each in watch.indexes)]
     known = tuple(text for text in texts if isinstance(text, bytes))

@@ -22,13 +22,15 @@ def test_no_read_contradicts_a_commit(
     assert process.returncode == 0, process.stdout
 
 
-@pytest.mark.parametrize("guard", ["marks", "sql"])
+@pytest.mark.parametrize(
+    ("guard", "trouble"), [("marks", "value"), ("sql", "value"), ("lists", "list")]
+)
 @pytest.mark.usefixtures("postgres_servers", "redis_server")
-def test_a_missing_guard_is_found(guard: str) -> None:
+def test_a_missing_guard_is_found(guard: str, trouble: str) -> None:
     """Within the seconds of a whole run; it ends as soon as it has found some."""
     process = soak("--seed=7", "--seconds=20", f"--without={guard}")
 
-    assert " violations: stale value\n" in process.stdout
+    assert f" violations: stale {trouble}\n" in process.stdout
     assert " violations: crash\n" not in process.stdout
     assert process.returncode == 1
 

@@ -16,6 +16,13 @@ class RestAppConfig(AppConfig):
             filter={"is_active": True},
         )
         references.register("restapp.Buyer", fields=["name", "firm__name"], name="account")
+        references.register(
+            "restapp.Buyer",
+            fields=["name"],
+            name="listed",
+            filter={"is_active": True},
+            where=["tier", "firm__name"],
+        )
         references.register("restapp.Gadget", fields=["serial"], name="gadget")
         references.register("restapp.Spot", fields=["label"], name="spot", key=("site", "number"))
         references.register("restapp.Gadget", fields=["serial"], name="by-serial", key="serial")

@@ -14,7 +14,7 @@ from refcache.core.staleness import FRESH, Policy
 from refcache.core.terms import Terms
 from refcache.core.writes import KnownSchemas, Touched, mark, release
 from refcache.reading.answers import answers
-from tests.simulation.town import FAMILIES, TTL, Place, Row, View, Wish, touched
+from tests.simulation.town import FAMILIES, TTL, Place, Row, View, touched
 
 Steps = Generator[Any, Any, Any]
 Changes = Mapping[Place, Row | None]
@@ -59,6 +59,20 @@ class Seen(NamedTuple):
     row: Row | None
     copied_ms: int
     overdue_ms: int  # how much older than accepted a part of it is; negative where none is
+
+
+class Wish:
+    """What `answers` needs of a plan: one kind of rows, as a reader wants them."""
+
+    def __init__(self, view: View, kind: str, policy: Policy, place: int = 0) -> None:
+        self.node, self.policy = view.node(kind), policy
+        self.declaration = self
+        self.name = f"{place} {kind}"
+        self.integers = (0, 2**31)
+        self.key_names = ("key",)
+
+    def cast(self, key: Key) -> Key:
+        return key
 
 
 @dataclass(frozen=True)

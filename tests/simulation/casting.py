@@ -8,7 +8,17 @@ from refcache.core.pages import Mode
 from refcache.core.staleness import FRESH, Policy
 from refcache.core.writes import KnownSchemas
 from tests.simulation.actors import Actor, Reader, Stranger, Writer
-from tests.simulation.town import COMPANIES, NAMES, PEOPLE, VIEWS, Company, Person, Place, Row
+from tests.simulation.town import (
+    COMPANIES,
+    LISTS,
+    NAMES,
+    PEOPLE,
+    VIEWS,
+    Company,
+    Person,
+    Place,
+    Row,
+)
 
 PKS = range(1, 5)
 COMPANY_PKS = range(1, 3)
@@ -60,13 +70,14 @@ def _policy(random: Random) -> Policy:
 
 
 def _some(random: Random) -> tuple[str, Sequence[Key]]:
-    kind = random.choice([PEOPLE, PEOPLE, NAMES, NAMES, COMPANIES])
+    kind = random.choice([PEOPLE, PEOPLE, NAMES, NAMES, COMPANIES, LISTS])
     keys: Sequence[Key] = dict(all_keys())[kind]
     return kind, random.sample(list(keys), random.randrange(1, len(keys) + 1))
 
 
 def all_keys() -> list[tuple[str, Sequence[Key]]]:
-    return [(PEOPLE, tuple(PKS)), (NAMES, NAMES_TAKEN), (COMPANIES, tuple(COMPANY_PKS))]
+    companies = tuple(COMPANY_PKS)
+    return [(PEOPLE, tuple(PKS)), (NAMES, NAMES_TAKEN), (COMPANIES, companies), (LISTS, companies)]
 
 
 def _writer(random: Random, known: list[KnownSchemas], number: int) -> Actor:

@@ -1,4 +1,4 @@
-"""The simulator's database: people, found by number or name, and the companies that they span."""
+"""The simulator's database: people, by number, name or company, and the companies they span."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,11 +12,11 @@ from refcache.core.composition import Node, Span
 from refcache.core.exceptions import Undecodable
 from refcache.core.keys import Key, family, index_text, key_text, schema_id
 from refcache.core.sources import Source
-from refcache.core.staleness import Policy
 from refcache.core.writes import Touched
 
-PEOPLE, COMPANIES, NAMES = "people", "companies", "names"
-FAMILIES = {table: family(b"town:", table) for table in (PEOPLE, COMPANIES)}
+PEOPLE, COMPANIES, NAMES, LISTS = "people", "companies", "names", "lists"
+# A list is of the people of one company, by their primary keys.
+FAMILIES = {table: family(b"town:", table) for table in (PEOPLE, COMPANIES, LISTS)}
 FINGERPRINTS = ("aaaaaaaa", "bbbbbbbb")
 TTL, NEGATIVE_TTL = 300.0, 30.0
 TOLERANCE = 600.0  # seconds; the most that any reader accepts
@@ -36,13 +36,13 @@ class Company(NamedTuple):
     title: str
 
 
-def _decoding(columns: int) -> Callable[[bytes], Row]:
+def _decoding(columns: int | None) -> Callable[[bytes], Row]:
     def decode(payload: bytes) -> Row:
         try:
             row = tuple(msgspec.msgpack.decode(payload, type=list))
         except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
             raise Undecodable(str(exc)) from exc
-        if len(row) != columns:
+        if columns is not None and len(row) != columns:
             raise Undecodable(f"{len(row)} columns")
         return row
 
@@ -50,6 +50,7 @@ def _decoding(columns: int) -> Callable[[bytes], Row]:
 
 
 _decode_person, _decode_company, _decode_name = map(_decoding, (3, 2, 1))
+_decode_list = _decoding(None)
 
 
 def _decode_pk(payload: bytes) -> Any:
@@ -60,13 +61,16 @@ def _first(row: Row) -> Any:
     return row[0]
 
 
+DECODERS = {PEOPLE: _decode_person, COMPANIES: _decode_company, LISTS: _decode_list}
+
+
 def _source(table: str, fingerprint: str, index: tuple[str, ...] = ()) -> Source:
     return Source(
         FAMILIES[table],
         schema_id(1, fingerprint),
         index,
         msgspec.msgpack.encode,
-        _decode_pk if index else _decode_person if table == PEOPLE else _decode_company,
+        _decode_pk if index else DECODERS[table],
         _first if index else tuple,
         TTL,
         NEGATIVE_TTL,
@@ -82,9 +86,11 @@ class View(NamedTuple):
     people: Node
     names: Node
     companies: Node
+    lists: Node
 
     def node(self, kind: str) -> Node:
-        return {PEOPLE: self.people, NAMES: self.names, COMPANIES: self.companies}[kind]
+        nodes = {PEOPLE: self.people, NAMES: self.names, COMPANIES: self.companies}
+        return nodes.get(kind, self.lists)
 
 
 def _view(fingerprint: str) -> View:
@@ -101,7 +107,7 @@ def _view(fingerprint: str) -> View:
         build=_values,
         slots=3,
     )
-    return View(people, names, companies)
+    return View(people, names, companies, Node(_source(LISTS, fingerprint)))
 
 
 def _values(_: Key, values: list[Any]) -> Row:
@@ -123,20 +129,6 @@ def forget() -> None:
         source.pace.seconds = 0.0  # type: ignore[union-attr]
 
 
-class Wish:
-    """What `answers` needs of a plan: one kind of rows, as a reader wants them."""
-
-    def __init__(self, view: View, kind: str, policy: Policy, place: int = 0) -> None:
-        self.node, self.policy = view.node(kind), policy
-        self.declaration = self
-        self.name = f"{place} {kind}"
-        self.integers = (0, 2**31)
-        self.key_names = ("key",)
-
-    def cast(self, key: Key) -> Key:
-        return key
-
-
 def touched(changes: Mapping[Place, Row | None]) -> list[Touched]:
     """What a write of *changes* touches: the rows, and the names that they will have."""
     texts: dict[str, list[bytes]] = defaultdict(list)
@@ -144,7 +136,10 @@ def touched(changes: Mapping[Place, Row | None]) -> list[Touched]:
         texts[table].append(key_text(pk))
         if isinstance(row, Person):
             texts[table].append(index_text(("name",), row.name))
-    return [Touched(FAMILIES[table], tuple(each)) for table, each in texts.items()]
+    found = [Touched(FAMILIES[table], tuple(each)) for table, each in texts.items()]
+    if PEOPLE in texts:
+        found.append(Touched(FAMILIES[LISTS], (), whole=True))
+    return found
 
 
 class Look(NamedTuple):
@@ -200,10 +195,15 @@ class Town:
                 yield row
 
     def load(self, origin: str, keys: Iterable[Key]) -> dict[Key, Row]:
+        if origin == LISTS:
+            return {key: tuple(sorted(self._members(key))) for key in keys}
         if origin == NAMES:
             by_name: dict[Key, Row] = {row[1]: (row[0],) for row in self.rows(PEOPLE)}
             return {key: by_name[key] for key in keys if key in by_name}
         return {row[0]: row for row in self.rows(origin) if row[0] in set(keys)}
+
+    def _members(self, company: Key) -> Iterator[int]:
+        return (row[0] for row in self.rows(PEOPLE) if row[2] == company)
 
     def commit(self, changes: Mapping[Place, Row | None], *, is_foreign: bool = False) -> bool:
         """Make *changes* visible, unless two people would have one name.
@@ -239,6 +239,11 @@ class Town:
     def allows(self, kind: str, key: Key, seen: Row | None, look: Look) -> bool:
         if kind == NAMES:
             return self._allows_name(str(key), seen, look)
+        if kind == LISTS:
+            ticks = range(look.since, look.end + 1)
+            return any(
+                self._allows_list(key, seen, look._replace(since=tick, end=tick)) for tick in ticks
+            )
         versions = self._seen((kind, key), look)  # type: ignore[arg-type]  # these are pks
         return any(seen in self._shown(kind, row, look) for row in versions)
 
@@ -251,6 +256,18 @@ class Town:
         versions = self._seen((PEOPLE, seen[0]), look)
         holders = [row for row in versions if row is not None and row[1] == name]
         return any(seen in self._shown(PEOPLE, row, look) for row in holders)
+
+    def _allows_list(self, company: Key, seen: Row | None, look: Look) -> bool:
+        if seen is None:  # There always is one, and be it empty.
+            return False
+        return all(
+            any(
+                (row is not None and row[2] == company) == (place[1] in seen)
+                for row in self._seen(place, look)
+            )
+            for place in tuple(self._versions)
+            if place[0] == PEOPLE
+        )
 
     def _may_be_free(self, name: str, look: Look) -> bool:
         places = [place for place in self._versions if place[0] == PEOPLE]

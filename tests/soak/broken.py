@@ -33,7 +33,19 @@ class Hasty(Unmarking):
         return reply
 
 
-STORES = {"marks": Unmarking, "release": Hasty}
+class Listless(Unmarking):
+    """Marks and releases no lists of keys."""
+
+    def perform(self, operation: Operation) -> Any:
+        if isinstance(operation, Mark | Release):
+            groups = [each for each in operation.groups if b"~where~" not in each.epoch_key]
+            operation = operation._replace(groups=groups)
+            if not groups:
+                return Written(self._below.perform(Read([])).now)
+        return self._below.perform(operation)
+
+
+STORES = {"lists": Listless, "marks": Unmarking, "release": Hasty}
 
 
 def leave_out(guard: str | None) -> None:

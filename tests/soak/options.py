@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from dataclasses import dataclass
 
 DATABASES = ("default", "mariadb", "sqlite")
-GUARDS = ("marks", "sql", "release")
+GUARDS = ("lists", "marks", "sql", "release")
 DESCRIPTION = "Read, write and kill at random; exit with 1 where a read contradicts a commit."
 
 

@@ -14,10 +14,13 @@ from django.db import DatabaseError, connection, connections, transaction
 from refcache import references
 from refcache.core.events import Event, RowsLoaded
 from tests.soak.ledger import Ledger
-from tests.soak.rows import code_of, observe, stored
+from tests.soak.rows import code_of, is_private, observe, stored
 
+LISTED = 0.3  # of all reads
 PAUSE = 0.002  # seconds between reads, on average
-COUNTED = ("reads", "rows", "loaded", "absent", "in transactions", "awaited", "unanswered")
+COUNTED = (
+    "reads", "rows", "lists", "loaded", "absent", "in transactions", "awaited", "unanswered",
+)  # fmt: skip
 
 Seen = dict[tuple[int, int], str]
 Found = dict[int, Any]
@@ -67,6 +70,9 @@ class Reader:
 
     def _read_once(self, floors: Sequence[int]) -> None:
         pks = self._random.sample(range(self._ledger.rows), self._random.choice([1, 3, 10]))
+        if self._random.random() < LISTED:
+            self._list(pks, floors)
+            return
         way, began = self._random.choice(self._ways), self._ledger.now()
         found = way(pks)
         self._ledger.count(self._place, "reads")
@@ -75,6 +81,25 @@ class Reader:
             trouble = self._trouble(pk, found.get(pk), floors[pk])
             if trouble:
                 self._tell(trouble, pk, found.get(pk), floors[pk], way.__name__, began)
+
+    def _list(self, pks: Sequence[int], floors: Sequence[int]) -> None:
+        """What has reached a version is in the list of those from it on, and no more before it.
+
+        The lists of the next version are asked for too, so that they are old when it is reached.
+        """
+        began, row = self._ledger.now(), references["row"]
+        first = floors[next((pk for pk in pks if not is_private(pk)), pks[0])]
+        since, before = row.keys_where(version__gte=first), row.keys_where(version__lt=first)
+        row.keys_where(version__gte=first + 1)
+        row.keys_where(version__lt=first + 1)
+        self._ledger.count(self._place, "lists", 4)
+        for pk in pks:
+            if floors[pk] < first:
+                continue
+            if pk not in since and self._ledger.absences()[pk] < floors[pk]:
+                self._tell("stale list", pk, None, floors[pk], "version__gte", began)
+            if pk in before:
+                self._tell("stale list", pk, None, floors[pk], "version__lt", began)
 
     def _trouble(self, pk: int, row: Any, floor: int) -> str | None:
         if not row:  # None, or a placeholder

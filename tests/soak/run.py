@@ -181,6 +181,12 @@ class Soak:
                 if read != rows.get(pk):
                     self.ledger.violate(when, row=pk, read=read, stored=rows.get(pk))
 
+        for version in sorted({version for version, _ in rows.values()}):
+            listed = references["row"].keys_where(version__gte=version)
+            expected = sorted(pk for pk, row in rows.items() if row[0] >= version)
+            if listed != expected:
+                self.ledger.violate(when, list=version, read=listed, stored=expected)
+
     def _count_final(self, event: object) -> None:
         if isinstance(event, Resolved):
             self.ledger.count(self.places.parent, "rows in the end", event.hits)
@@ -201,6 +207,7 @@ def register(options: Options) -> None:
             ttl=TTL,
             negative_ttl=TTL,
             watch_sql=options.without != "sql",
+            where=["version"],
         )
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from refcache import InvalidReference, Staleness
 from refcache.declaration import Declaration
-from refcache.reading.planning import Plans, plan_all
+from refcache.reading.drafting import plan_all
+from refcache.reading.planning import Plans
 from tests.testapp.models import Cafe, Company, Country, Customer, Place, VipCustomer
 
 

@@ -167,6 +167,7 @@ def _check(declaration: Declaration) -> None:
             "in-process tier is not built yet. Leave local_ttl out."
         )
     _check_flags(declaration)
+    _check_limits(declaration)
     _check_foreign(declaration)
     _check_replica(declaration)
 
@@ -182,6 +183,16 @@ def _check_flags(declaration: Declaration) -> None:
         raise InvalidReference(
             f"Reference {declaration.name!r} has on_error={declaration.on_error!r}: give one of "
             f"{', '.join(INSTEAD)}."
+        )
+
+
+def _check_limits(declaration: Declaration) -> None:
+    soft, load = declaration.soft_timeout, declaration.load_timeout
+    if soft is not None and load is not None and soft >= load:
+        raise InvalidReference(
+            f"Reference {declaration.name!r} has soft_timeout={soft:g} and load_timeout={load:g}: "
+            "old values would never be served before the load has failed. Give a soft_timeout "
+            "below load_timeout, or leave it out."
         )
 
 

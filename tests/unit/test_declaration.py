@@ -71,6 +71,12 @@ def test_a_value_of_the_wrong_kind_is_refused(parameter: str, value: object) -> 
     assert repr(value) in str(caught.value) or "has ttl=0" in str(caught.value)
 
 
+@pytest.mark.parametrize("soft", [2, 3])
+def test_a_soft_timeout_that_never_comes_first_is_refused(soft: float) -> None:
+    with pytest.raises(InvalidReference, match="Give a soft_timeout below load_timeout"):
+        declare(**GIVEN | {"soft_timeout": soft, "load_timeout": 2})
+
+
 @pytest.mark.parametrize("staleness", [Staleness(), Staleness(while_revalidate=60, if_error=3600)])
 def test_staleness_is_taken_as_it_is(staleness: Staleness) -> None:
     assert declare(**GIVEN | {"staleness": staleness}).staleness == staleness

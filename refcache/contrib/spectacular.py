@@ -1,7 +1,8 @@
-"""drf-spectacular: a ReferenceField's type and a view's headers in the OpenAPI schema."""
+"""drf-spectacular: a field's type, a view's headers, a batch endpoint in the OpenAPI schema."""
 
 from typing import Any
 
+from drf_spectacular.drainage import isolate_view_method
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension, OpenApiViewExtension
 from drf_spectacular.plumbing import append_meta, build_object_type
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -56,6 +57,27 @@ class ReportingViewExtension(OpenApiViewExtension):  # type: ignore[no-untyped-c
         # A class of its own: the schema is put on the class.
         view = type(self.target.__name__, (self.target,), {"__module__": self.target.__module__})
         return extend_schema(parameters=list(HEADERS))(view)
+
+
+class ReferenceViewExtension(OpenApiViewExtension):  # type: ignore[no-untyped-call]  # as above
+    """A batch endpoint's parameters, and the types of what it exposes."""
+
+    target_class = "refcache.rest_framework.endpoint.ReferenceView"
+    match_subclasses = True
+
+    def view_replacement(self) -> Any:
+        # Late, as the project's schema class may be loaded by it; see HEADERS.
+        from refcache.contrib.endpoint_schema import EndpointSchema  # noqa: PLC0415
+
+        project = type(self.target.schema)
+        # What an @extend_schema of the view's own has made, which it may be without.
+        own = getattr(self.target.get, "kwargs", {}).get("schema") or project
+        ahead = [each for each in own.__mro__ if each not in project.__mro__]
+        schema = type(EndpointSchema.__name__, (*ahead, EndpointSchema, project), {})
+        view = type(self.target.__name__, (self.target,), {"__module__": self.target.__module__})
+        method = isolate_view_method(view, "get")  # type: ignore[no-untyped-call]  # as above
+        method.kwargs = {**getattr(method, "kwargs", {}), "schema": schema}
+        return view
 
 
 def _nullable(schema: dict[str, Any]) -> dict[str, Any]:

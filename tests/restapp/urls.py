@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from django.urls import path
 from rest_framework.pagination import CursorPagination, LimitOffsetPagination, PageNumberPagination
+from rest_framework.permissions import AllowAny
 from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import ModelViewSet
 
-from refcache.rest_framework import ReferenceContextMixin
+from refcache.rest_framework import ReferenceContextMixin, ReferenceView
 from tests.restapp.models import Order
 from tests.restapp.serializers import (
     BuyerAndByHandSerializer,
@@ -72,6 +74,21 @@ class CursorViewSet(OrderViewSet):
     pagination_class = ByCursor
 
 
+class References(ReferenceView):
+    """Open to all."""
+
+    permission_classes = [AllowAny]
+    references = {
+        "account": "__all__",
+        "buyer": ["tier", "name"],
+        "by-serial": ["serial"],
+        "gadget": ["serial"],
+        "range": ["span"],
+        "represented": "__all__",
+        "spot": ["label"],
+    }
+
+
 router = SimpleRouter()
 for prefix, view in {
     "plain": OrderViewSet,
@@ -86,4 +103,4 @@ for prefix, view in {
 }.items():
     router.register(prefix, view, basename=prefix)
 
-urlpatterns = router.urls
+urlpatterns = [*router.urls, path("references/<str:name>/", References.as_view())]

@@ -14,7 +14,7 @@ RUN = $(PYTHON) -m tools.run
 DEV = $(RUN) dev --django "$(DJANGO)"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-full soak faults lint types docs bench clean
+.PHONY: help demo serve example-real test test-full soak faults lint types docs bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ demo: ## Show, in a minute, what refcache does (REDIS_URL and others: see docker
 serve: ## Run the example shop on http://127.0.0.1:8000
 	@$(RUN) demo -- python example/demo.py --data-only
 	@$(RUN) demo -- python example/manage.py runserver $(ARGS)
+
+example-real: ## Load the example as in production for 60 s, and check it (ARGS="--seconds 10 --seed 7")
+	@$(DEV) --servers -- python -m tests.real $(ARGS)
 
 test: ## Run the tests, with servers of their own: Redis, two PostgreSQL, MariaDB
 	@$(DEV) --servers -- python -m pytest $(PARALLEL) $(ARGS)

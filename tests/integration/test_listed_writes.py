@@ -69,7 +69,11 @@ def test_lists_are_right_after_every_write(kind: Kind, stage: Stage) -> None:
     assert lists.read() != before or is_equal
 
 
-@pytest.mark.parametrize(("kind", "alias"), on_each(*SEEN, shared=True))
+# The protocol is the same on every database; what differs is how a write is seen.
+ON_POSTGRESQL = [each for each in on_each(*SEEN, shared=True) if "default" in each.values]
+
+
+@pytest.mark.parametrize(("kind", "alias"), ON_POSTGRESQL)
 def test_lists_are_right_while_others_write_and_roll_back(
     kind: Kind, alias: str, stage: Stage
 ) -> None:

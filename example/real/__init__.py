@@ -1,0 +1,1 @@
+"""The shop as it would run in production: a replica, triggers and a relay, two web processes."""

@@ -1,0 +1,1 @@
+"""Rows as event stores give them."""

@@ -13,7 +13,7 @@ from refcache.connections import Place, place_of
 from refcache.core.copies import Copies
 from refcache.core.events import Event
 from refcache.core.terms import Terms
-from refcache.processes import after_fork
+from refcache.processes import after_fork, at_exit
 from refcache.reading.backend import Backend
 from refcache.reading.refreshing import Refresher, Refreshing
 from refcache.reading.workers import Workers
@@ -38,6 +38,7 @@ class Runtime:
     backend: Backend
     terms: Terms
     invalidation: Invalidation
+    close: Callable[[], None]  # its connections; those of event loops end with their loops
 
 
 class Running:
@@ -52,7 +53,9 @@ class Running:
         self._registry = registry
         self._runtime: Runtime | None = None
         self._lock = threading.RLock()
-        after_fork(self.forget)
+        after_fork(self._forget_parent)
+        # Before the runtime registers its threads' ends, as the last to come is called first.
+        at_exit(self._close)
 
     @property
     def runtime(self) -> Runtime:
@@ -63,6 +66,18 @@ class Running:
             return self._runtime
 
     def forget(self) -> None:
+        """Make it anew at the next use."""
+        if self.place is None:  # Else the connections are those of the next one too.
+            self._close()
+        self._runtime = None
+
+    def _close(self) -> None:
+        # Sockets that are left to the garbage collector may be found before their connections:
+        # then Python warns of them.
+        if (made := self._runtime) is not None:
+            made.close()
+
+    def _forget_parent(self) -> None:
         self._lock, self._runtime = threading.RLock(), None
 
 
@@ -91,7 +106,7 @@ def make_runtime(registry: Registry, place: Place | None = None) -> Runtime:
         is_owing=lambda: invalidation.is_owing,
     )
     invalidation = Invalidation(backend.perform_write, terms)
-    return Runtime(prefix, backend, terms, invalidation)
+    return Runtime(prefix, backend, terms, invalidation, store.close)
 
 
 def _loading(most: int) -> Callable[[str], Workers]:

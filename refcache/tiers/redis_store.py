@@ -100,8 +100,12 @@ class RedisStore:
         return self._run("INFO", _info(section))  # type: ignore[no-any-return]  # _info's
 
     def close(self) -> None:
-        self._client.close()
-        self._client.connection_pool.disconnect()
+        """Close what threads have opened; they open it anew where they go on."""
+        pool: Any = self._client.connection_pool
+        # redis-py's Sentinel pool leaves those to the sentinels open.
+        sentinels = pool.sentinel_manager.sentinels if hasattr(pool, "sentinel_manager") else ()
+        for each in (pool, *sentinels):
+            each.close()
 
     def _run(self, what: str, steps: Steps) -> Any:
         try:
@@ -153,8 +157,6 @@ class RedisStore:
         self._clock.set(server_ms, sent)
         self._clock_of = heard.incarnation
 
-    # Threads
-
     def _exchange(self, request: Request) -> Heard:
         pool: Any = self._client.connection_pool
         connection = pool.get_connection()
@@ -170,8 +172,6 @@ class RedisStore:
             return Heard(result, self._incarnations.of(connection))
         finally:
             pool.release(connection)
-
-    # Event loops
 
     async def _aexchange(self, pool: Any, request: Request) -> Heard:
         loop, connection = asyncio.get_running_loop(), await pool.get_connection()

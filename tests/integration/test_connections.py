@@ -20,7 +20,8 @@ from refcache.tiers.memory import MemoryStore
 from refcache.tiers.redis_store import RedisStore
 from tests.conftest import _missing
 from tests.integration.conftest import NewRegistry
-from tests.integration.watching import in_new_loop, statements
+from tests.integration.serving import new_name, ports_at_redis
+from tests.integration.watching import LIMIT, in_new_loop, statements
 from tests.servers.addresses import free_port
 from tests.servers.bed import Bed
 from tests.servers.process import ServerError, ServerProcess, wait_until
@@ -249,6 +250,40 @@ def test_sentinel_names_the_primary(
     assert_knows(registry, primary.url)
 
     assert keys(primary.url.removesuffix("0") + "4")
+
+
+def test_connections_to_sentinels_are_closed_with_the_others(
+    configure: Configure, sentinel: tuple[int, RedisServer], settings: Any
+) -> None:
+    port, _ = sentinel
+    settings.DJANGO_REDIS_CONNECTION_FACTORY = "django_redis.pool.SentinelConnectionFactory"
+    options = {
+        "CLIENT_CLASS": "django_redis.client.SentinelClient",
+        "SENTINELS": [("127.0.0.1", port)],
+    }
+    registry = configure("redis://town/4", options)
+    registry["customer"].get(1)
+
+    with redis.Redis(port=port) as client:
+        assert len(client.client_list()) > 1
+
+        breaker: Any = registry.runtime.backend.store
+        breaker.close()
+
+        wait_until(lambda: len(client.client_list()) == 1, LIMIT)
+
+
+def test_new_settings_close_the_connections_of_the_former(
+    configure: Configure, client: redis.Redis, redis_server: RedisServer, settings: Any
+) -> None:
+    name = new_name()
+    registry = configure(f"{redis_server.url}?client_name={name}")
+    registry["customer"].get(1)
+    assert ports_at_redis(client, name)
+
+    settings.REFCACHE = {"TIMEOUT": 4.0}
+
+    wait_until(lambda: not ports_at_redis(client, name), LIMIT)
 
 
 def test_only_the_primary_is_read(

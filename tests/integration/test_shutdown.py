@@ -88,6 +88,16 @@ def test_connections_of_threads_end_with_them(keys: str, name: str, client: redi
         assert ports_at_redis(client, name)  # They are the pool's.
 
 
+def test_a_release_that_waits_is_told_at_the_end(keys: str, name: str, client: redis.Redis) -> None:
+    row = f"{name}:*:served:*:{keys.split(',', maxsplit=1)[0]}"
+
+    with playing("scenes", "owing", keys, name) as owed:
+        assert owed > 0
+        assert list(client.scan_iter(row))
+
+    assert not list(client.scan_iter(row))
+
+
 def test_a_child_of_a_busy_process_begins_anew(keys: str, name: str) -> None:
     with playing("forks", "busy", keys, name) as said:
         assert said == ANEW

@@ -1,5 +1,6 @@
 """The payloads of lists of keys."""
 
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -13,9 +14,8 @@ from tests.testapp.models import Customer, Device, Meter
 
 NUMBERS = KeyListCodec([column_for(Customer._meta.pk, "id", connection)])
 UUIDS = KeyListCodec([column_for(Device._meta.pk, "id", connection)])
-PAIRS = KeyListCodec(
-    [column_for(Meter._meta.get_field(name), name, connection) for name in ("site", "number")]
-)
+FIELDS: list[Any] = [Meter._meta.get_field(name) for name in ("site", "number")]
+PAIRS = KeyListCodec([column_for(each, each.name, connection) for each in FIELDS])
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,9 @@ from typing import Any
 import django
 from django.conf import settings
 
+from tests.integration.served.ending import watch_the_end
+
 LIMIT = 30.0
-CHILD = 3.0
 
 
 def read_and_write(keys: list[str]) -> object:
@@ -148,7 +149,7 @@ def _forked(keys: list[str]) -> Any:
     pid = os.fork()
     if not pid:
         os.close(reader)
-        signal.alarm(int(CHILD))
+        signal.alarm(int(LIMIT))
         with os.fdopen(writer, "w") as out:
             json.dump(read_and_write(keys), out)
         sys.exit(0)
@@ -174,5 +175,6 @@ def main(scene: str, keys: list[str]) -> None:
 
 if __name__ == "__main__":
     settings.REFCACHE["LEASE_WAIT"] = 0.1  # seconds; nobody's load ends in this test
+    watch_the_end()
     django.setup()
     main(sys.argv[1], sys.argv[2].split(","))

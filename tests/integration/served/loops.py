@@ -11,6 +11,8 @@ import sys
 
 import django
 
+from tests.integration.served.ending import watch_the_end
+
 LOOPS = 3
 
 
@@ -44,5 +46,6 @@ def main(how: str, keys: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    watch_the_end()
     django.setup()
     main(sys.argv[1], sys.argv[2].split(","))

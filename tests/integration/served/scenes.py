@@ -17,6 +17,8 @@ from typing import Any
 import django
 from django.conf import settings
 
+from tests.integration.served.ending import watch_the_end
+
 LIMIT = 30.0
 THREADS = 16
 ROUNDS = 25  # per thread
@@ -68,25 +70,51 @@ def limit(keys: list[str]) -> object:
 
 def release(keys: list[str]) -> object:
     """A release fails, and succeeds later."""
+    from refcache import references  # noqa: PLC0415
+    from tests.servers.process import wait_until  # noqa: PLC0415
+
+    before = threads()
+    during = _fail_to_release(keys[0])
+    wait_until(lambda: not len(references.recovery), LIMIT)
+    wait_until(lambda: threads() == before, LIMIT)
+    return [before, during]
+
+
+def owing(keys: list[str]) -> object:
+    """A release fails, and waits until the process ends."""
+    from refcache import references  # noqa: PLC0415
+    from refcache.writing import recovery  # noqa: PLC0415
+
+    recovery.RETRY_AFTER = LIMIT
+    references["served"].get_many(keys)
+    _fail_to_release(keys[0])
+    return len(references.recovery)
+
+
+def _fail_to_release(key: str) -> list[str]:
+    """The threads after a write whose release Redis was not told; by now it can be."""
     from django.db import transaction  # noqa: PLC0415
 
     from refcache import references  # noqa: PLC0415
-    from tests.servers.process import wait_until  # noqa: PLC0415
     from tests.testapp.models import Customer  # noqa: PLC0415
 
     logging.getLogger("refcache").setLevel(logging.ERROR)  # What fails here shall fail.
     pool: Any = store_of(references)._client.connection_pool
     with transaction.atomic():
-        Customer.objects.get(pk=keys[0]).save()
-        before, kwargs = threads(), dict(pool.connection_kwargs)
+        Customer.objects.get(pk=key).save()
+        kwargs = dict(pool.connection_kwargs)
         pool.connection_kwargs["port"] = 1
-        pool.reset()
+        _begin_anew(pool)
     during = threads()
     pool.connection_kwargs |= kwargs
+    _begin_anew(pool)
+    return during
+
+
+def _begin_anew(pool: Any) -> None:
+    """With connections as it is configured by now; `reset()` by itself leaves the others open."""
+    pool.disconnect()
     pool.reset()
-    wait_until(lambda: not len(references.recovery), LIMIT)
-    wait_until(lambda: threads() == before, LIMIT)
-    return [before, during]
 
 
 def busy(keys: list[str]) -> object:
@@ -126,12 +154,13 @@ def store_of(registry: Any) -> Any:
 
 
 SCENES: dict[str, Scene] = {
-    each.__name__: each for each in (nothing, refresh, limit, release, busy)
+    each.__name__: each for each in (nothing, refresh, limit, release, owing, busy)
 }
 
 
 def main(scene: str, keys: list[str]) -> None:
     assert threads() == ["MainThread"]
+    watch_the_end()
     django.setup()
     from django.urls import get_resolver  # noqa: PLC0415
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from refcache.core.staleness import Staleness
     from refcache.lookup import Lookup, Provenance
     from refcache.querysets import ReferenceManager, ReferenceQuerySet
+    from refcache.reference_to import ReferenceTo
     from refcache.registry import ReferenceCache, references
     from refcache.signals import reference_changed
 
@@ -36,6 +37,7 @@ _PLACES = {
     "ReferenceCache": "refcache.registry",
     "ReferenceManager": "refcache.querysets",
     "ReferenceQuerySet": "refcache.querysets",
+    "ReferenceTo": "refcache.reference_to",
     "ReferenceUnavailable": "refcache.core.exceptions",
     "Snapshot": "refcache.core.snapshots",
     "Staleness": "refcache.core.staleness",
@@ -57,6 +59,7 @@ __all__ = [
     "ReferenceCache",
     "ReferenceManager",
     "ReferenceQuerySet",
+    "ReferenceTo",
     "ReferenceUnavailable",
     "Snapshot",
     "Staleness",

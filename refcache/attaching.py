@@ -132,10 +132,14 @@ def _value(
     row: Any, attachment: Attachment, lookup: Lookup, placeholder: Callable[[str, Any], Snapshot]
 ) -> Snapshot | None:
     key = key_of(row, attachment.key)
+    return value_of(key, lookup, lambda: placeholder(attachment.reference, key))
+
+
+def value_of(key: Any, lookup: Lookup, placeholder: Callable[[], Snapshot]) -> Snapshot | None:
+    """What *lookup* says of a row's key: None for a null key, and for what was to be left out."""
     if is_null(key):
         return None
     found = lookup.get(key)
-    if found is not None or lookup.has_failed(key):  # Which was to be left out.
+    if found is not None or lookup.has_failed(key):
         return found
-    # A key that cannot be one is missing, too.
-    return placeholder(attachment.reference, key)
+    return placeholder()  # A key that cannot be one is missing, too.

@@ -13,13 +13,14 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 - Django's
 from django.core.exceptions import ImproperlyConfigured
 
-from refcache import server_checks  # noqa: F401 - registers its own
+from refcache import reference_checks, server_checks  # noqa: F401 - register their own
 from refcache.alias_options import shared_pools, unused_options
 from refcache.conf import conf
 from refcache.connections import key_prefix, place_of
 from refcache.core.exceptions import InvalidReference, NotBuiltYet, ReservedName
 from refcache.reading.columns import UnsupportedField
 from refcache.registry import references
+from refcache.routing import checks as routing_checks  # noqa: F401 - registers its own
 
 
 @register(Tags.caches)

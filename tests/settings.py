@@ -39,7 +39,9 @@ INSTALLED_APPS = [
     "rest_framework",
     "refcache",
     "refcache.outbox",
+    "tests.relations",
     "tests.restapp",
+    "tests.routing",
     "tests.testapp",
 ]
 
@@ -65,6 +67,7 @@ if find_mariadb():
     DATABASES["mariadb"] = _database("mysql", mariadb_server.USER, "rows", addresses().mariadb)
 
 DATABASE_ROUTERS = [
+    "tests.relations.routers.RelationsRouter",
     "tests.restapp.routers.RestRouter",
     "tests.testapp.routers.EventsRouter",
 ]

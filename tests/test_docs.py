@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import pytest
 
-from refcache import ReferenceCache, checks, conf, server_checks
+from refcache import ReferenceCache, checks, conf, reference_checks, server_checks
 from refcache.core import events, exceptions
 from refcache.reading.columns import UnsupportedField
+from refcache.routing import checks as routing_checks
 from tests.integration.test_example import COUNTS
 from tests.servers.redis_server import RedisServer
 
@@ -136,7 +137,8 @@ def test_arguments_of_register_are_documented() -> None:
 def test_every_check_has_a_heading() -> None:
     headings = re.findall(r"^## (refcache\.\w+)$", page_text("checks.md"), re.MULTILINE)
 
-    sources = source_of(checks) + source_of(server_checks)
+    modules = (checks, server_checks, reference_checks, routing_checks)
+    sources = "".join(map(source_of, modules))
     assert headings == sorted(set(re.findall(r"refcache\.[EW]\d+", sources)))
 
 

@@ -106,7 +106,13 @@ class Draft:
         rows = Rows(
             declaration.name,
             replace(
-                origin_of(self.model, declaration.using, declaration.filter),
+                origin_of(
+                    self.model,
+                    declaration.using,
+                    declaration.filter,
+                    reference=declaration.name,
+                    field=declaration.key,
+                ),
                 replica=declaration.fill_from,
             ),
             declaration.version,

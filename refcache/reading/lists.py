@@ -124,7 +124,7 @@ def _watches(
 ) -> Iterator[Watch]:
     """One for the model of *tree*, and one for each that is spanned from there."""
     model = tree.model
-    origin = origin_of(model, using, {})
+    origin = rows.origin if model is rows.origin.model else origin_of(model, using, {})
     if origin.alias != rows.origin.alias:
         raise InvalidReference(
             f"where spans {model._meta.label}, which lies in {origin.alias!r}, not in "

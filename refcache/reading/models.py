@@ -27,12 +27,17 @@ def find_model(declaration: Declaration) -> ModelClass:
         ) from exc
 
 
-def origin_of(model: ModelClass, using: str | None, rows: Mapping[str, Any]) -> Origin:
-    """All of the model's rows that match the filter *rows*, without columns as yet."""
+def origin_of(
+    model: ModelClass, using: str | None, rows: Mapping[str, Any], **hints: Any
+) -> Origin:
+    """All of the model's rows that match the filter *rows*, without columns as yet.
+
+    Routers are given *hints* beside those of every load.
+    """
     if using is not None and using not in connections:
         known = ", ".join(connections)
         raise InvalidReference(f"using={using!r} is no alias of DATABASES (known: {known}).")
-    return Origin(model, alias_of(model, using), PRIMARY, (), rows)
+    return Origin(model, alias_of(model, using, **hints), PRIMARY, (), rows)
 
 
 def primary_fields(model: ModelClass) -> tuple[AnyField, ...]:

@@ -7,6 +7,8 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, router
 from django.db.models import Model
 
+from refcache.routing.hints import accepted
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Origin:
@@ -34,6 +36,16 @@ class Origin:
         return self.alias if is_primary or self.replica is None else self.replica
 
 
-def alias_of(model: type[Model], using: str | None) -> str:
-    """The declared database, or the one that the router has the model written to: the primary."""
-    return using or router.db_for_write(model) or DEFAULT_DB_ALIAS
+def alias_of(model: type[Model], using: str | None, **hints: Any) -> str:
+    """The declared database, or the one that the router has the model written to: the primary.
+
+    Args:
+        model: Whose rows are loaded.
+        using: The declared database.
+        hints: For routers that take them: the `reference`, and the `field` that it is asked by.
+            They are not told of an instance, for a load is for many, of several callers.
+    """
+    if using:
+        return using
+    hints |= {"operation": "load", "cardinality": "many"}
+    return router.db_for_write(model, **accepted("db_for_write", hints)) or DEFAULT_DB_ALIAS

@@ -77,7 +77,8 @@ def check_alias(plan: Plan) -> None:
         InvalidReference: The router's answer depends on more than the model.
     """
     declaration = plan.declaration
-    alias = alias_of(plan.model, declaration.using)
+    hints = {"reference": declaration.name, "field": declaration.key}
+    alias = alias_of(plan.model, declaration.using, **hints)
     if alias != plan.origin.alias:
         raise InvalidReference(
             f"Reference {declaration.name!r} is read from {plan.origin.alias!r}, and now the "

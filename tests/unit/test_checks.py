@@ -10,8 +10,13 @@ from django.core.checks.registry import registry
 from refcache import ReferenceCache
 
 ROOT = Path(__file__).parents[2]
-CHECKS = [ROOT / "refcache" / name for name in ("checks.py", "server_checks.py")]
-TESTS = [Path(__file__), ROOT / "tests" / "integration" / "test_server_checks.py"]
+MODULES = ("checks.py", "server_checks.py", "reference_checks.py", "routing/checks.py")
+CHECKS = [ROOT / "refcache" / name for name in MODULES]
+TESTS = [
+    Path(__file__),
+    ROOT / "tests" / "integration" / "test_server_checks.py",
+    *(ROOT / "tests" / folder / "test_checks.py" for folder in ("relations", "routing")),
+]
 HEADINGS = ROOT / "docs" / "checks.md"
 
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-EXTRAS = ["drf_spectacular", "hiredis", "rest_framework", "rich"]
+EXTRAS = ["django_filters", "drf_spectacular", "hiredis", "rest_framework", "rich", "strawberry"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ The times are this machine's; what can be compared with another's are the ratios
 
 import argparse
 import platform
+import sys
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -14,6 +15,7 @@ from django.db import connection
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import patterns
 from benchmarks.project import project
 from benchmarks.timing import Timing, measure
 
@@ -23,6 +25,9 @@ GOAL = 2.0  # a warm get_many of 100 keys, in bare MGETs of the same values
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["patterns"]:
+        patterns.main(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=2000, help="default: %(default)s")
     rounds = parser.parse_args().rounds

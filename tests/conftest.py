@@ -109,7 +109,7 @@ def new_redis(bed: Bed) -> Iterator[Callable[..., RedisServer]]:
 @pytest.fixture(scope="session")
 def postgres_servers(bed: Bed, pytestconfig: pytest.Config) -> Iterator[PostgresServers]:
     """The databases `default` (application) and `events`; a test may hurt them as well."""
-    program = find_postgres() or _missing("PostgreSQL 15 or later (initdb and postgres)")
+    program = find_postgres() or missing("PostgreSQL 15 or later (initdb and postgres)")
     servers = PostgresServers(
         PostgresServer(program, bed.folder / "application", addresses().application),
         PostgresServer(program, bed.folder / "events", addresses().events),
@@ -138,7 +138,7 @@ def psql() -> Program:
     """PostgreSQL's own client, which lies beside its server."""
     server = find_postgres()
     client = server and replace(server, path=server.path.with_name("psql"))
-    return client if client and client.path.exists() else _missing("psql")
+    return client if client and client.path.exists() else missing("psql")
 
 
 @pytest.fixture(scope="session")
@@ -176,11 +176,11 @@ def _running(server: Server, config: pytest.Config) -> Iterator[None]:
 
 
 def _redis_program() -> Program:
-    return find_redis() or _missing("redis-server 6.2 or later")
+    return find_redis() or missing("redis-server 6.2 or later")
 
 
 def _mariadb_program() -> Program:
-    return find_mariadb() or _missing("MariaDB 10.11 or later (mariadbd and its scripts)")
+    return find_mariadb() or missing("MariaDB 10.11 or later (mariadbd and its scripts)")
 
 
 def _wants_mariadb(item: pytest.Item) -> bool:
@@ -188,7 +188,7 @@ def _wants_mariadb(item: pytest.Item) -> bool:
     return marker is not None and "mariadb" in (marker.kwargs.get("databases") or ())
 
 
-def _missing(what: str) -> NoReturn:
+def missing(what: str) -> NoReturn:
     message = f"{what} was not found; `make test` gets it."
     if os.environ.get("CI") == "true":
         pytest.fail(message)

@@ -21,6 +21,7 @@ class CustomersConfig(AppConfig):
             staleness=Staleness(while_revalidate=60, if_error=3600),
             missing=lambda key: {"name": f"Unknown Customer (ID: {key})"},
             filter={"is_active": True},
+            where=["tier"],
         )
         references.register("customers.Device", fields=["serial", "label"], name="device", ttl=3600)
         # The same rows with a relation: that is one more round trip for the whole page.
@@ -29,4 +30,11 @@ class CustomersConfig(AppConfig):
             fields=["name", "company__name"],
             name="account",
             missing=lambda key: {"name": f"Unknown Customer (ID: {key})"},
+        )
+        # Neither the customer nor the device alone is a key.
+        references.register(
+            "customers.Agreement",
+            fields=["discount"],
+            name="agreement",
+            key=("customer", "device"),
         )

@@ -40,3 +40,17 @@ class Device(models.Model):
 
     def __str__(self) -> str:
         return self.label
+
+
+class Agreement(models.Model):
+    """What a customer pays less for one device; known by the two of them."""
+
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="agreements")
+    device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="agreements")
+    discount = models.PositiveSmallIntegerField(help_text="Percent.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["customer", "device"], name="one_each")]
+
+    def __str__(self) -> str:
+        return f"{self.discount} %"

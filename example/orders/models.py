@@ -2,11 +2,14 @@
 
 from django.db import models
 
+from refcache import ReferenceTo
+
 
 class OrderEvent(models.Model):
     """Something that happened to an order.
 
-    Customer and device are rows of another database, so they cannot be foreign keys.
+    Customer and device are rows of another database, so they cannot be foreign keys; refcache's
+    relation stands in for one.
     """
 
     class Kind(models.TextChoices):
@@ -20,6 +23,7 @@ class OrderEvent(models.Model):
     kind = models.CharField(max_length=10, choices=Kind)
     customer_id = models.BigIntegerField()
     device_id = models.BigIntegerField()
+    customer = ReferenceTo("customer", key="customer_id")
     amount = models.DecimalField(max_digits=10, decimal_places=2)
     created_at = models.DateTimeField()
 

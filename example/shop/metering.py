@@ -1,13 +1,14 @@
 """What a page costs: queries to each database, and round trips to Redis.
 
 Everything is counted where it leaves the process: a query in Django's `execute_wrapper`, a round
-trip in the connection class that redis-py sends through. All of it in the calling thread only.
+trip in the connection class that redis-py sends through. All of it for the one who asks only: in
+the calling thread, and in the threads and tasks that work for it.
 """
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 import redis
@@ -15,18 +16,12 @@ from django.db import connections
 from fakeredis import FakeRedisConnection
 
 
-class _Sent(threading.local):
-    round_trips = 0
-
-
-_sent = _Sent()
-
-
 class _Counted:
     """Counts each time that commands are sent: one command, or a whole pipeline at once."""
 
     def send_packed_command(self, *args: object, **kwargs: object) -> None:
-        _sent.round_trips += 1
+        for cost in _measuring.get():
+            cost.round_trips += 1
         super().send_packed_command(*args, **kwargs)
 
 
@@ -79,12 +74,18 @@ class Cost:
 def measured() -> Iterator[Cost]:
     """Count what this thread asks for until the block ends; blocks may be nested."""
     cost = Cost()
-    sent_before = _sent.round_trips
-    with ExitStack() as stack:
-        for connection in connections.all():
-            stack.enter_context(connection.execute_wrapper(_count_into(cost, connection.alias)))
-        yield cost
-    cost.round_trips = _sent.round_trips - sent_before
+    outer = _measuring.set((*_measuring.get(), cost))
+    try:
+        with ExitStack() as stack:
+            for connection in connections.all():
+                stack.enter_context(connection.execute_wrapper(_count_into(cost, connection.alias)))
+            yield cost
+    finally:
+        _measuring.reset(outer)
+
+
+# What is being measured now, the outermost first.
+_measuring: ContextVar[tuple[Cost, ...]] = ContextVar("measuring", default=())
 
 
 def _count_into(cost: Cost, alias: str) -> Callable[..., object]:

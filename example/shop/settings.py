@@ -25,8 +25,9 @@ INSTALLED_APPS = [
     "refcache",
     "customers",
     "orders",
+    "patterns",
 ]
-MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
+MIDDLEWARE = ["shop.middleware.cost_header", "django.middleware.common.CommonMiddleware"]
 ROOT_URLCONF = "shop.urls"
 STATIC_URL = "static/"
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
@@ -47,7 +48,9 @@ DATABASES = {
     "default": database("DATABASE_URL", "customers.sqlite3"),
     "events": database("EVENTS_DATABASE_URL", "events.sqlite3"),
 }
-DATABASE_ROUTERS = ["shop.routers.EventsRouter"]
+# The patterns that join in the database read the orders' table as models of their own.
+SILENCED_SYSTEM_CHECKS = ["models.W035"]
+DATABASE_ROUTERS = ["patterns.routers.PatternsRouter", "shop.routers.EventsRouter"]
 
 REDIS_URL = os.environ.get("REDIS_URL", "embedded://")
 CACHES = {

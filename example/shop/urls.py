@@ -1,6 +1,6 @@
 """The same page of orders, shown in several ways."""
 
-from django.urls import path
+from django.urls import include, path
 
 from orders import views
 
@@ -12,4 +12,5 @@ urlpatterns = [
     path("refcache/", views.RefcacheView.as_view(), name="refcache"),
     path("refcache-context/", views.RefcacheContextView.as_view(), name="refcache-context"),
     path("nested/", views.NestedView.as_view(), name="nested"),
+    path("patterns/", include("patterns.urls")),
 ]

@@ -18,7 +18,7 @@ from refcache.core.events import StoreFailed
 from refcache.core.operations import Read
 from refcache.tiers.memory import MemoryStore
 from refcache.tiers.redis_store import RedisStore
-from tests.conftest import _missing
+from tests.conftest import missing
 from tests.integration.conftest import NewRegistry
 from tests.integration.serving import new_name, ports_at_redis
 from tests.integration.watching import LIMIT, in_new_loop, statements
@@ -167,7 +167,7 @@ def test_a_unix_socket_is_used(configure: Configure, new_redis: Callable[..., Re
 @pytest.fixture
 def certificate(bed: Bed) -> Path:
     """A certificate of 127.0.0.1 that vouches for itself; its key lies beside it."""
-    openssl = shutil.which("openssl") or _missing("openssl")
+    openssl = shutil.which("openssl") or missing("openssl")
     folder = bed.folder / f"tls-{free_port()}"
     folder.mkdir()
     subprocess.run(
@@ -196,7 +196,7 @@ def test_tls_is_spoken_and_the_certificate_is_checked(
     except ServerError as exc:
         if "tls-port" not in str(exc):
             raise
-        _missing("A redis-server that speaks TLS")
+        missing("A redis-server that speaks TLS")
     trusted = {"CONNECTION_POOL_KWARGS": {"ssl_ca_certs": str(certificate)}}
 
     registry = configure(f"rediss://127.0.0.1:{port}/0", trusted)
@@ -214,7 +214,7 @@ def test_tls_is_spoken_and_the_certificate_is_checked(
 def sentinel(bed: Bed, new_redis: Callable[..., RedisServer]) -> Iterator[tuple[int, RedisServer]]:
     """The port of a sentinel, and the server that it calls the primary of `town`."""
     primary, port = new_redis(), free_port()
-    process = ServerProcess(find_redis() or _missing("redis-server"), bed.folder / f"s-{port}")
+    process = ServerProcess(find_redis() or missing("redis-server"), bed.folder / f"s-{port}")
     file = process.folder / "sentinel.conf"
     file.write_text(
         f"port {port}\nbind 127.0.0.1\ndir {process.folder}\n"

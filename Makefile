@@ -24,6 +24,7 @@ demo: ## Show, in a minute, what refcache does (REDIS_URL and others: see docker
 
 serve: ## Run the example shop on http://127.0.0.1:8000
 	@$(RUN) demo -- python example/demo.py --data-only
+	@$(RUN) demo -- python example/manage.py make_patterns
 	@$(RUN) demo -- python example/manage.py runserver $(ARGS)
 
 example-real: ## Load the example as in production for 60 s, and check it (ARGS="--seconds 10 --seed 7")

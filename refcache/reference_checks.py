@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model
 
 from refcache.core.exceptions import InvalidReference, UnknownReference
-from refcache.reference_to import ReferenceTo
+from refcache.reference_to import ReferenceTo, relations_of
 from refcache.registry import references
 
 
@@ -38,11 +38,8 @@ def _own(model: type[Model]) -> Iterator[ReferenceTo]:
         for base in model.__mro__[1:]
         if issubclass(base, Model) and base is not Model and not base._meta.abstract
     ]
-    for name in dir(model):
-        each = getattr_static(model, name, None)
-        if isinstance(each, ReferenceTo) and all(
-            getattr_static(parent, name, None) is not each for parent in parents
-        ):
+    for each in relations_of(model):
+        if all(getattr_static(parent, each.name, None) is not each for parent in parents):
             yield each
 
 

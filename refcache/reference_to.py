@@ -1,7 +1,8 @@
 """`ReferenceTo`: on a model, the relation that the boundary between two databases rules out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
+from inspect import getattr_static
 from typing import Any, NamedTuple, Never, NoReturn, Self, overload
 
 from django.db.models import Model
@@ -71,7 +72,7 @@ class ReferenceTo:
         if instance is None:
             return self
         if is_null(key_of(instance, self.key)):
-            return None  # Also with FETCH_RAISE, as nothing is fetched.
+            return None  # Also with FETCH_RAISE, as nothing is looked up.
         if not self.is_cached(instance):
             # Django 5.2 has no fetch modes.
             mode = getattr(instance._state, "fetch_mode", None)
@@ -110,10 +111,10 @@ class ReferenceTo:
         )
 
     def fetch_one(self, instance: Model) -> None:
-        self._fetch([instance])
+        self._look_up([instance])
 
     def fetch_many(self, instances: Sequence[Model]) -> None:
-        self._fetch(instances)
+        self._look_up(instances)
 
     def get_prefetch_querysets(
         self, instances: Sequence[Model], querysets: Sequence[Any] | None = None
@@ -134,16 +135,16 @@ class ReferenceTo:
         found = {id(value): value for value in values.values() if value is not None}
         return list(found.values()), id, lambda each: id(values[id(each)]), True, self.name, False
 
-    def _fetch(self, instances: Sequence[Model]) -> None:
+    def _look_up(self, instances: Sequence[Model]) -> None:
         model = type(instances[0])
-        _fetch(instances, [self, *(getattr(model, name) for name in self.along_with)])
+        _remember(instances, [self, *(getattr(model, name) for name in self.along_with)])
 
 
 @async_unsafe(
     "A ReferenceTo that is not prefetched cannot be read in an async context: prefetch it, by "
     "prefetch_related() or aprefetch_related_objects(), or ask the reference itself (aget)."
 )
-def _fetch(instances: Sequence[Model], wanted: Sequence[ReferenceTo]) -> None:
+def _remember(instances: Sequence[Model], wanted: Sequence[ReferenceTo]) -> None:
     """Look up what *instances* do not remember: what the first of *wanted* gives, and the others.
 
     For the others, no key is read by a query.
@@ -165,6 +166,14 @@ def _fetch(instances: Sequence[Model], wanted: Sequence[ReferenceTo]) -> None:
         placeholder = partial(references[each.reference].placeholder, key)
         cache[each.name] = value_of(key, found[each.reference], placeholder)
         cache[each.key_slot] = Remembered(key, since)
+
+
+def relations_of(model: type[Model]) -> Iterator[ReferenceTo]:
+    """Every `ReferenceTo` of *model*, those of its mixins and parents too."""
+    for name in dir(model):
+        each = getattr_static(model, name, None)
+        if isinstance(each, ReferenceTo):
+            yield each
 
 
 def _is_deferred(row: Model, key: Key) -> bool:

@@ -13,7 +13,7 @@ from django.db import connections, router
 from refcache.advice import Facts
 from refcache.reading.loader import rows_of
 from refcache.reading.planning import Plan
-from refcache.reference_to import ReferenceTo
+from refcache.reference_to import relations_of
 
 SAMPLE = 200  # rows
 COUNTED = 100_000  # rows; a bigger table is estimated
@@ -84,7 +84,8 @@ def _sqlite(plan: Plan) -> Table:
     """SQLite keeps no statistics: the range of the rowids, and the bytes of a sample."""
     quote = connections[plan.origin.alias].ops.quote_name
     table = quote(plan.model._meta.db_table)
-    named = [each.column for each in plan.model._meta.local_concrete_fields if each.column]
+    model = plan.model._meta.concrete_model or plan.model  # A proxy has no columns of its own.
+    named = [each.column for each in model._meta.local_concrete_fields if each.column]
     length = " + ".join(f"coalesce(length(CAST({quote(each)} AS BLOB)), 0)" for each in named)
     (rows,) = _ask(plan, f"SELECT coalesce(max(rowid) - min(rowid) + 1, 0) FROM {table}")  # noqa: S608 - quoted
     (average,) = _ask(
@@ -143,8 +144,9 @@ def _bytes_of(values: Iterable[Any], seen: set[int]) -> int:
 def _referrers(reference: str) -> frozenset[str]:
     """The databases of the models that have a `ReferenceTo` it."""
     return frozenset(
-        router.db_for_read(model)
+        # The home, which is what a reference's alias is: reads may go to any replica.
+        router.db_for_write(model)
         for model in apps.get_models()
-        for value in vars(model).values()
-        if isinstance(value, ReferenceTo) and value.reference == reference
+        for each in relations_of(model)
+        if each.reference == reference
     )

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from django.db import transaction
+
 from customers.models import Customer
 from orders.models import OrderEvent
 from patterns.models import DenormalisedOrder
@@ -23,13 +25,12 @@ def keep_in_step(keys: Sequence[int] | None, cause: str, **_: Any) -> None:
     if keys is not None:
         copies = copies.filter(customer_id__in=keys)
     changed = set(copies.values_list("customer_id", flat=True).distinct())
-    customers = Customer.objects.in_bulk(changed)
-    for key in changed:
-        customer = customers.get(key)
-        DenormalisedOrder.objects.filter(customer_id=key).update(
-            customer_name=customer.name if customer else None,
-            customer_tier=customer.tier if customer else None,
-        )
+    # Locked until they are copied: else the receiver of an earlier write may overtake this one.
+    with transaction.atomic():
+        customers = Customer.objects.select_for_update().order_by("pk").in_bulk(changed)
+        for key in changed:
+            customer = customers.get(key)
+            DenormalisedOrder.objects.filter(customer_id=key).update(**_columns(customer))
 
 
 def copy_all() -> None:
@@ -42,12 +43,19 @@ def copy_all() -> None:
             DenormalisedOrder(
                 pk=order.pk,
                 customer_id=order.customer_id,
-                customer_name=customers[order.customer_id].name,
-                customer_tier=customers[order.customer_id].tier,
                 amount=order.amount,
                 created_at=order.created_at,
+                **_columns(customers.get(order.customer_id)),
             )
             for order in orders
         ),
         batch_size=BATCH,
     )
+
+
+def _columns(customer: Customer | None) -> dict[str, str | None]:
+    """Nulls where there is no such customer: an order may outlive it."""
+    return {
+        "customer_name": customer.name if customer else None,
+        "customer_tier": customer.tier if customer else None,
+    }

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
 
-class OfReference(Filter):  # type: ignore[misc]  # django-filter is not typed
+class ReferenceFilterMixin(Filter):  # type: ignore[misc]  # django-filter is not typed
     """For filter classes: keeps the rows that refer to what fulfils a condition.
 
-        class TierFilter(OfReference, ChoiceFilter): ...
+        class TierFilter(ReferenceFilterMixin, ChoiceFilter): ...
 
     One round trip to Redis, or one query where the list of keys is not there; then the condition is
     `key IN (…)` on the rows themselves, so counts and pages are right.
@@ -26,6 +26,11 @@ class OfReference(Filter):  # type: ignore[misc]  # django-filter is not typed
     """
 
     def __init__(self, reference: str, *, key: str, where: str, **kwargs: Any) -> None:
+        if not {"field_name", "lookup_expr"}.isdisjoint(kwargs):
+            raise TypeError(
+                f"{type(self).__name__} takes no field_name and no lookup_expr: give key, and the "
+                'lookup in where, as in where="tier__in".'
+            )
         super().__init__(field_name=key, **kwargs)
         self.reference = reference
         self.where = where
@@ -44,5 +49,5 @@ class OfReference(Filter):  # type: ignore[misc]  # django-filter is not typed
         return found
 
 
-class ReferenceFilter(OfReference, CharFilter):  # type: ignore[misc]  # as above
+class ReferenceFilter(ReferenceFilterMixin, CharFilter):  # type: ignore[misc]  # as above
     """The same for text: `tier = ReferenceFilter("customer", key="customer_id", where="tier")`."""

@@ -5,10 +5,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
-from drf_spectacular.plumbing import append_meta
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework.serializers import CharField, DictField, Field, ListField, Serializer
 
+from refcache.contrib.spectacular_types import nullable
 from refcache.registry import references
 
 if TYPE_CHECKING:
@@ -87,12 +87,8 @@ class RowFieldExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-unt
         schema: dict[str, Any] = auto_schema._map_model_field(  # noqa: SLF001 - as their own do
             columns[self.target.field], direction
         )
-        is_nullable = "null" in schema.get("type", ()) or {"type": "null"} in schema.get(
-            "oneOf", ()
-        )
-        if "__" not in self.target.field or is_nullable:
-            return schema
-        return append_meta(schema, {"nullable": True})  # There may be no row that it spans.
+        # There may be no row that it spans.
+        return nullable(schema) if "__" in self.target.field else schema
 
 
 @cache  # One class for each name: drf-spectacular warns of different ones.

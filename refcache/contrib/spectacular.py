@@ -4,8 +4,10 @@ from typing import Any
 
 from drf_spectacular.drainage import isolate_view_method
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension, OpenApiViewExtension
-from drf_spectacular.plumbing import append_meta, build_object_type
+from drf_spectacular.plumbing import build_object_type
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+
+from refcache.contrib.spectacular_types import nullable
 
 CODES = [200, 201]  # what REST framework's own views answer where they show a row
 # Spelled out: this is imported while apps get ready, and to import reporting.py loads the classes
@@ -37,12 +39,12 @@ class ReferenceFieldExtension(OpenApiSerializerFieldExtension):  # type: ignore[
         plan = self.target.plan
         of_model = auto_schema._map_model_field  # noqa: SLF001 - as their own extensions do
         properties = {
-            name: _nullable(of_model(column, direction))
+            name: nullable(of_model(column, direction))
             for name, column in zip(plan.declaration.fields, plan.columns, strict=True)
         }
         if self.target.field is not None:
             return properties[self.target.field]
-        return _nullable(build_object_type(properties))
+        return nullable(build_object_type(properties))
 
 
 class ReportingViewExtension(OpenApiViewExtension):  # type: ignore[no-untyped-call]  # as above
@@ -78,9 +80,3 @@ class ReferenceViewExtension(OpenApiViewExtension):  # type: ignore[no-untyped-c
         method = isolate_view_method(view, "get")  # type: ignore[no-untyped-call]  # as above
         method.kwargs = {**getattr(method, "kwargs", {}), "schema": schema}
         return view
-
-
-def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
-    """A missing row has no values; from OpenAPI 3.1 on, null is a type among others."""
-    is_nullable = "null" in schema.get("type", ()) or {"type": "null"} in schema.get("oneOf", ())
-    return schema if is_nullable else append_meta(schema, {"nullable": True})

@@ -37,7 +37,7 @@ class InvalidKey(RefcacheError, ValueError):
 
 
 class InvalidCondition(RefcacheError, ValueError):
-    """`keys_where` was asked for what the reference cannot be searched by."""
+    """`keys_where` or `by` was asked for what the reference cannot be searched by."""
 
 
 class MissingRows(RefcacheError, LookupError):

@@ -10,11 +10,14 @@ from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
+
 from refcache.core.exceptions import InvalidCondition
 from refcache.reading.filters import COLUMN_LOOKUPS
 from refcache.reading.models import AnyField
 
 SPELT_AS_TEXT = (Decimal, UUID, date, time, timedelta)  # Django's fields read their own spelling.
+PATTERNS = ("regex", "iregex")
 LONGEST = 200  # characters that stand in a key in Redis as they are
 
 
@@ -53,6 +56,7 @@ def condition(lookups: Mapping[str, Any], fields: Mapping[str, AnyField]) -> Con
         field, lookup = _split(name, fields)
         _check_lookup(name, fields[field], lookup)
         found[name] = _spelt(name, value, is_set=lookup == "in")
+        _check_value(name, fields[field], lookup, found[name])
     return Condition(json.dumps(found, separators=(",", ":")))
 
 
@@ -71,11 +75,30 @@ def _split(name: str, fields: Mapping[str, AnyField]) -> tuple[str, str]:
 def _check_lookup(name: str, field: AnyField, lookup: str) -> None:
     """Only one lookup: a transform may depend on the time zone of whoever asks."""
     is_foreign = field.is_relation and lookup not in COLUMN_LOOKUPS
+    if lookup in PATTERNS:
+        raise InvalidCondition(
+            f"{name!r}: only the database can say whether a pattern is one, and what is wrong with "
+            "it would look like an outage. Use contains, startswith or endswith."
+        )
     if is_foreign or field.get_lookup(lookup) is None or field.get_transform(lookup) is not None:
         raise InvalidCondition(
             f"{name!r}: {lookup!r} is no lookup of {field.name!r}. Give one, such as exact, in, "
             "gte or icontains, and no transform."
         )
+
+
+def _check_value(name: str, field: AnyField, lookup: str, value: Any) -> None:
+    """Refuse here what Django would refuse in the middle of a load, or of a warm list never."""
+    if lookup == "isnull" and not isinstance(value, bool):
+        raise InvalidCondition(f"{name}={value!r}: give True or False.")
+    compares: Any = field.get_lookup(lookup)
+    try:
+        compares(field.get_col(field.model._meta.db_table), value)
+    except (TypeError, ValueError, ArithmeticError, ValidationError) as exc:
+        kind = type(field).__name__
+        raise InvalidCondition(
+            f"{name}={value!r} cannot be compared with {field.name!r} ({kind}): {exc}"
+        ) from exc
 
 
 def _spelt(name: str, value: object, *, is_set: bool = False) -> Any:

@@ -33,7 +33,8 @@ from refcache.reading.models import (
 )
 from refcache.reading.paths import Branch, branch
 from refcache.reading.planning import Plan, Plans
-from refcache.reading.rows import Rows, Sources, key_column, sources_of, watch
+from refcache.reading.rows import Rows, Sources, key_column, sources_of
+from refcache.reading.watched import watch
 
 SPANNED_VERSION = 0  # Rows that are only spanned have no declaration; their schema says it all.
 

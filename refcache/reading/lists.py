@@ -27,7 +27,8 @@ from refcache.reading.conditions import condition
 from refcache.reading.filters import filtered_fields
 from refcache.reading.models import AnyField, origin_of
 from refcache.reading.paths import Branch, branch
-from refcache.reading.rows import Rows, Watch, fingerprint, watch_of
+from refcache.reading.rows import Rows, fingerprint
+from refcache.reading.watched import Watch, watch_of
 
 
 @dataclass(frozen=True, slots=True)

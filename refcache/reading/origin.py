@@ -7,7 +7,7 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, router
 from django.db.models import Model
 
-from refcache.routing.hints import accepted
+from refcache.reading.hints import accepted
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,7 +14,7 @@ from refcache.declaration import Declaration
 from refcache.reading.lists import Lists
 from refcache.reading.models import AnyField, ModelClass
 from refcache.reading.origin import Origin, alias_of
-from refcache.reading.rows import Watch
+from refcache.reading.watched import Watch
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.cache import get_conditional_response, patch_vary_headers
 from rest_framework import status
 from rest_framework.exceptions import NotFound, ValidationError
-from rest_framework.permissions import AllowAny, BasePermission
+from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import ALL_FIELDS, Serializer
@@ -23,14 +23,7 @@ from refcache.rest_framework.batch import Batch
 from refcache.rest_framework.spelling import asked_keys
 from refcache.rest_framework.unavailable import Unavailable
 
-
-class Refused(BasePermission):
-    """What holds where a view gives no permission classes."""
-
-    message = "This view has no permission_classes, so that nobody may read it."
-
-    def has_permission(self, request: Request, view: APIView) -> bool:  # noqa: ARG002 - theirs
-        return False
+REFUSED = "This view has no permission_classes, so that nobody may read it."
 
 
 class ReferenceView(APIView):
@@ -69,8 +62,10 @@ class ReferenceView(APIView):
         _check(cls(**initkwargs))
         return view
 
-    def get_permissions(self) -> Any:
-        return super().get_permissions() or [Refused()]
+    def check_permissions(self, request: Request) -> None:
+        if not self.get_permissions():
+            self.permission_denied(request, REFUSED)
+        super().check_permissions(request)
 
     def get(self, request: Request, name: str, **_: Any) -> Response:
         """Rows by key, for clients that join on their side."""

@@ -9,6 +9,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Model
 
+UNSAID = "unsaid"  # as None means something
+
 
 class InstanceRouter:
     """Reads of an instance's own and related rows stay where it was read; writes go home.
@@ -30,13 +32,19 @@ class InstanceRouter:
     replicas: Mapping[str, Sequence[str]] = {}
     default: str | None = DEFAULT_DB_ALIAS
 
-    def __init__(self, **given: Any) -> None:
-        if unknown := given.keys() - {"apps", "replicas", "default"}:
-            raise TypeError(
-                f"InstanceRouter takes no {', '.join(sorted(unknown))} (but apps, replicas, "
-                "default)."
-            )
-        vars(self).update(given)
+    def __init__(
+        self,
+        *,
+        apps: Mapping[str, str] | None = None,
+        replicas: Mapping[str, Sequence[str]] | None = None,
+        default: str | None = UNSAID,
+    ) -> None:
+        if apps is not None:
+            self.apps = apps
+        if replicas is not None:
+            self.replicas = replicas
+        if default is not UNSAID:
+            self.default = default
 
     def home(self, app_label: str, model_name: str | None = None) -> str | None:
         """The alias that the model is written to; None: this router has no opinion."""

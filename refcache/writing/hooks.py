@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from django.db.models import Model
 
-from refcache.reading.rows import Watch
+from refcache.reading.watched import Watch
 from refcache.writing.announced import Announced
 from refcache.writing.invalidation import Invalidation
 from refcache.writing.receivers import Receivers

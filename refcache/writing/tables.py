@@ -14,7 +14,7 @@ from refcache.core.writes import Touched
 from refcache.reading.answers import is_null
 from refcache.reading.columns import stored_field
 from refcache.reading.models import AnyField, primary_fields
-from refcache.reading.rows import Watch, WatchedIndex
+from refcache.reading.watched import Watch, WatchedIndex
 from refcache.writing.touching import lineage, shares_key
 
 # Django 6.1's; the database itself then changes rows that no statement names.

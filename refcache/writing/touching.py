@@ -14,7 +14,7 @@ from refcache.core.keys import Key, index_text, key_text
 from refcache.core.writes import Touched
 from refcache.reading.answers import is_null
 from refcache.reading.models import AnyField
-from refcache.reading.rows import Watch, WatchedIndex
+from refcache.reading.watched import Watch, WatchedIndex
 
 MISSING = object()
 

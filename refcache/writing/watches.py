@@ -6,7 +6,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
-from refcache.reading.rows import Watch
+from refcache.reading.watched import Watch
 from refcache.writing.effects import Effects
 from refcache.writing.tables import Table, tables_of
 from refcache.writing.touching import lineage

@@ -191,6 +191,14 @@ def test_a_relation_of_a_model_is_known() -> None:
     assert told["referrers"] == ["events"]
 
 
+@pytest.mark.django_db(transaction=True, databases=["default", "sqlite"])
+def test_a_proxy_has_the_columns_of_its_model(registry: ReferenceCache) -> None:
+    make_customers("sqlite", 30)
+    registry.register("testapp.VipCustomer", ["name"], name="vip", using="sqlite")
+
+    assert facts_of(registry["vip"].plan).rows == 30
+
+
 def test_an_unknown_name_is_told() -> None:
     with pytest.raises(
         CommandError, match=r"'gadgt' is not a registered reference .known: .*gadget"

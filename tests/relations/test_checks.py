@@ -9,7 +9,8 @@ from django.db import models
 from django.test.utils import isolate_apps
 
 from refcache import ReferenceTo, reference_checks
-from tests.relations.models import Visit
+from refcache.reference_to import relations_of
+from tests.relations.models import UrgentVisit, Visit
 
 
 def found() -> list[str]:
@@ -31,6 +32,10 @@ def problems(each: ReferenceTo, *, of: type[models.Model] = Visit) -> list[str]:
 def test_a_project_in_order_has_no_messages() -> None:
     assert apps.is_installed("tests.relations")
     assert found() == []
+
+
+def test_relations_of_mixins_and_parents_are_known() -> None:
+    assert {each.name for each in relations_of(UrgentVisit)} >= {"client", "machine", "place"}
 
 
 @pytest.mark.parametrize(

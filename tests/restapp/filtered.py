@@ -8,12 +8,12 @@ from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.generics import ListAPIView
 from rest_framework.pagination import PageNumberPagination
 
-from refcache.contrib.django_filter import OfReference, ReferenceFilter
+from refcache.contrib.django_filter import ReferenceFilter, ReferenceFilterMixin
 from tests.restapp.models import Buyer, Order
 from tests.restapp.serializers import OrderSerializer
 
 
-class TiersFilter(OfReference, MultipleChoiceFilter):  # type: ignore[misc]  # django-filter is not typed
+class TiersFilter(ReferenceFilterMixin, MultipleChoiceFilter):  # type: ignore[misc]  # django-filter is not typed
     """Several tiers at once."""
 
 

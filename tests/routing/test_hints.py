@@ -7,8 +7,8 @@ import pytest
 from django.db import models, router
 
 from refcache import InvalidReference, ReferenceCache
+from refcache.reading.hints import accepted
 from refcache.routing import RouterTrace, TracingRouter
-from refcache.routing.hints import accepted
 from tests.integration.conftest import new_registry, registry, scripts  # noqa: F401 - fixtures
 from tests.integration.watching import statements
 from tests.testapp.models import Customer

@@ -245,11 +245,6 @@ def test_an_alias_that_cannot_be_is_refused(given: dict[str, Any], message: str)
         router.allow_migrate("default", "lab")
 
 
-def test_an_argument_that_is_none_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"takes no replica \(but apps, replicas, default\)"):
-        InstanceRouter(replica={"default": ["events"]})
-
-
 def book_of(alias: str) -> Book:
     book = Book()
     book._state.db = alias

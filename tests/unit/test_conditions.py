@@ -82,6 +82,7 @@ def test_values_are_spelt_as_fields_read_them(value: object, spelt: object) -> N
         ({"email": "a"}, "'email' is no declared field"),
         ({"tiers": "a"}, "'tiers' is no declared field"),
         ({"company__code": "a"}, "'code' is no lookup of 'company'"),
+        ({"tier__iregex": "("}, "only the database can say whether a pattern is one"),
         ({"tier__never": "a"}, "'never' is no lookup of 'tier'"),
         ({"tier__lower__exact": "a"}, "is no lookup of 'tier'"),
         ({"tier__in": "gold"}, "give a list of values"),
@@ -89,6 +90,9 @@ def test_values_are_spelt_as_fields_read_them(value: object, spelt: object) -> N
         ({"tier": models.F("name")}, "tier=F: give a number"),
         ({"tier__in": [b"a"]}, "tier__in=bytes: give a number"),
         ({"tier": {"a": 1}}, "tier=dict"),
+        ({"company": "x"}, "company='x' cannot be compared with 'company' (ForeignKey): "),
+        ({"company__in": [1, "x"]}, "cannot be compared with 'company'"),
+        ({"tier__isnull": "no"}, "tier__isnull='no': give True or False"),
     ],
 )
 def test_what_cannot_be_asked_says_why(lookups: dict[str, Any], told: str) -> None:

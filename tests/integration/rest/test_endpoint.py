@@ -299,6 +299,19 @@ def test_a_view_without_permissions_refuses_everybody() -> None:
     assert "no permission_classes" in silent.data["detail"]
 
 
+def test_a_subclass_that_chooses_none_refuses_everybody() -> None:
+    class Choosing(ReferenceView):
+        references = {"gadget": "__all__"}
+        permission_classes = [AllowAny]
+
+        def get_permissions(self) -> list[BasePermission]:
+            return []
+
+    request = APIRequestFactory().get("/", {"keys": "1"})
+
+    assert Choosing.as_view()(request, name="gadget").status_code == 403
+
+
 def test_who_could_log_in_is_told_so() -> None:
     response = ask(
         "gadget",

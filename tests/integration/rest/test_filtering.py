@@ -9,6 +9,7 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from refcache import references
+from refcache.contrib.django_filter import ReferenceFilter
 from tests.integration.rest.conftest import PREFIX
 from tests.integration.watching import redis_commands, statements
 from tests.restapp.models import Buyer, Firm, Order
@@ -32,6 +33,11 @@ def shop(settings: Settings, project: None) -> list[Buyer]:  # noqa: ARG001 - se
     keys = [buyer.pk for buyer in buyers]
     Order.objects.bulk_create(Order(buyer_id=keys[place % BUYERS]) for place in range(ORDERS))
     return buyers
+
+
+def test_a_lookup_belongs_to_the_condition() -> None:
+    with pytest.raises(TypeError, match='the lookup in where, as in where="tier__in"'):
+        ReferenceFilter("listed", key="buyer_id", where="tier", lookup_expr="in")
 
 
 @pytest.fixture

@@ -107,15 +107,16 @@ class Searchable:
         max_stale: float | timedelta | None,
     ) -> Steps[dict[Key, Snapshot]]:
         plan = _plan_by(self.plan, field)
-        found = yield from answers([(plan, values)], self._registry.terms, max_stale=max_stale)
         # Nothing has a placeholder here: which key would it have?
         is_omitted = plan.declaration.on_error == "omit"
         overrides = Overrides("omit", "omit" if is_omitted else "raise", max_stale)
+        found = yield from answers([(plan, values)], self._registry.terms, max_stale=max_stale)
         return snapshots(plan, found[0], overrides)
 
     def _keys_where(
         self, conditions: Mapping[str, Any], max_stale: float | timedelta | None
     ) -> Steps[list[Key]]:
+        Overrides(max_stale=max_stale)  # Says what is wrong with it.
         plan, terms = self.plan, self._registry.terms
         return keys_where(plan.declaration.name, plan.lists, conditions, terms, max_stale)
 

@@ -44,6 +44,8 @@ class ReferenceFilterMixin(Filter):  # type: ignore[misc]  # django-filter is no
         """
         if value in EMPTY_VALUES:
             return rows
+        if value == getattr(self, "null_value", None):  # Of a ChoiceFilter: "those without".
+            value = None
         keys = references[self.reference].keys_where(**{self.where: value})
         found: QuerySet[Any] = self.get_method(rows)(**{f"{self.field_name}__in": keys})
         return found

@@ -13,6 +13,7 @@ from refcache.core.keys import Key
 from refcache.core.sources import Source
 
 MOST = 4096  # rows per source
+LONG = 2048  # bytes of an entry that count as one row: a list of keys may have 1 MiB
 
 
 class Copy(NamedTuple):
@@ -36,6 +37,13 @@ class Seen(NamedTuple):
     at: float
     writes: int
 
+    @property
+    def weight(self) -> int:
+        """In rows; only a page of one long entry weighs more than it has keys."""
+        if len(self.keys) > 1:
+            return len(self.keys)
+        return 1 + sum(map(len, self.stored.values())) // LONG
+
     def was_current(self, key: Key, raw: bytes) -> bool:
         return self.stored.get(key) == raw and key not in self.why
 
@@ -45,7 +53,7 @@ class _Kept:
 
     def __init__(self) -> None:
         self.pages: deque[Seen] = deque()
-        self.keys = 0  # of the pages, those that stand in several counted each time
+        self.weight = 0  # of the pages; rows that stand in several are counted each time
         self.rows: dict[bytes, Copy] = {}
 
 
@@ -65,9 +73,9 @@ class Copies:
         with self._lock:
             kept = self._kept.setdefault(source, _Kept())
             kept.pages.append(page)
-            kept.keys += len(page.keys)
-            while kept.keys > self._most and len(kept.pages) > 1:
-                kept.keys -= len(kept.pages.popleft().keys)
+            kept.weight += page.weight
+            while kept.weight > self._most and len(kept.pages) > 1:
+                kept.weight -= kept.pages.popleft().weight
 
     def writes(self, source: Source) -> int:
         """How often this process has written; what was read before its last write is not kept."""
@@ -99,7 +107,7 @@ class Copies:
         checked, writes = source.memory.rows, self.writes(source)
         while kept.pages:
             page = kept.pages.popleft()
-            kept.keys -= len(page.keys)
+            kept.weight -= page.weight
             if page.writes != writes:
                 continue
             for key, entry_key in zip(page.keys, page.entry_keys, strict=True):

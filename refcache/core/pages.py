@@ -201,7 +201,7 @@ def _take_values(page: Page, epoch: Epoch, found: Iterable[Found], now: int) -> 
         ):
             page.rows[key], page.stored[key] = row, raw
             if source.is_shareable:
-                source.memory.of(head)[entry_key] = Checked(raw, seen[2], row)
+                source.memory.keep(head, entry_key, Checked(raw, seen[2], row))
         else:
             rest.append((key, entry_key, raw))
     return rest

@@ -14,7 +14,12 @@ from refcache.core.claims import claim
 from refcache.core.copying import keep_copies, note_seen, take_copies
 from refcache.core.entries import Epoch
 from refcache.core.events import NotLoaded, ServedStale
-from refcache.core.exceptions import LoadTimedOut, StoreLeftAlone, StoreUnavailable
+from refcache.core.exceptions import (
+    InvalidCondition,
+    LoadTimedOut,
+    StoreLeftAlone,
+    StoreUnavailable,
+)
 from refcache.core.loading import (
     Job,
     Part,
@@ -262,7 +267,8 @@ def _take_parts(jobs: list[Job], parts: list[Part], since: float, terms: Terms) 
         page.filled += part.filled
         for key, error in part.failures.items():
             page.fail(key, error, _why(error), now)
-        page.source.pace.trouble = next(map(_why, part.failures.values()), None)
+        troubles = (e for e in part.failures.values() if not isinstance(e, InvalidCondition))
+        page.source.pace.trouble = next(map(_why, troubles), None)
         if not part.failures:
             page.source.pace.seconds = now - since
 

@@ -9,6 +9,7 @@ from refcache.core.keys import Family, Key, index_text, key_text
 from refcache.core.reasons import Why
 
 MOST_CHECKED = 4096  # rows per source; at some 500 bytes each
+MOST_BYTES = 2 << 20  # of their entries: a list of keys has up to 1 MiB, and ten times that decoded
 
 
 class NoRow(Enum):
@@ -35,6 +36,7 @@ class Memory:
     def __init__(self) -> None:
         # One value, so that no thread meets the rows of one epoch under another.
         self._current: tuple[bytes, dict[bytes, Checked]] = (b"", {})
+        self._bytes = 0  # More or less: threads do not wait for each other here.
 
     @property
     def rows(self) -> dict[bytes, Checked]:
@@ -43,10 +45,15 @@ class Memory:
     def of(self, head: bytes) -> dict[bytes, Checked]:
         """The rows whose entries begin with *head*: their format, state and epoch."""
         known_head, rows = self._current
-        if known_head != head or len(rows) >= MOST_CHECKED:
+        if known_head != head or len(rows) >= MOST_CHECKED or self._bytes >= MOST_BYTES:
             rows = {}
             self._current = (head, rows)
+            self._bytes = 0
         return rows
+
+    def keep(self, head: bytes, entry_key: bytes, checked: Checked) -> None:
+        self.of(head)[entry_key] = checked
+        self._bytes += len(checked.raw)
 
 
 @dataclass(slots=True)

@@ -82,7 +82,12 @@ def lists_of(
         tolerance=rows.tolerance,
         grace=rows.grace,
         is_shareable=True,
-        origin=replace(rows.origin, key=tuple(each.attname for each in key), is_list=True),
+        origin=replace(
+            rows.origin,
+            key=tuple(each.attname for each in key),
+            is_list=True,
+            nullable=tuple(each.attname for each in key if each.null),
+        ),
     )
     own = [*key, *filtered_fields(rows.origin.model, rows.origin.filter)]
     watches = tuple(_watches(tree, own, source, rows, declaration.using))
@@ -116,7 +121,10 @@ def keys_where(
     loads = len(page.loaded)
     terms.emit(Resolved(lists.source.family.reference, int(not loads), loads, 0))
     if keys is FAILED:
-        raise ReferenceUnavailable(name, [asked.text]) from page.failures.get(asked)
+        cause = page.failures.get(asked)
+        if isinstance(cause, InvalidCondition):
+            raise InvalidCondition(str(cause)) from cause
+        raise ReferenceUnavailable(name, [asked.text]) from cause
     return list(keys)
 
 

@@ -5,11 +5,12 @@ from functools import reduce
 from operator import or_
 from typing import Any, cast
 
+from django.core.exceptions import FieldError, ValidationError
 from django.db import Error, connections
 from django.db.models import Q, QuerySet
 
 from refcache.conf import conf
-from refcache.core.exceptions import ReferenceUnavailable
+from refcache.core.exceptions import InvalidCondition, ReferenceUnavailable
 from refcache.core.keys import Key
 from refcache.core.operations import Load, Loaded, LoadRequest
 from refcache.core.sources import Source
@@ -19,6 +20,8 @@ from refcache.sql import sessions
 
 Row = tuple[Any, ...]
 
+# What Django makes of a value that it cannot compare a field with.
+REFUSALS = (TypeError, ValueError, ArithmeticError, ValidationError, FieldError)
 COMPOSITE_CHUNK = 100  # keys; each is a branch of the condition, and SQLite allows a depth of 1000
 
 
@@ -89,11 +92,15 @@ def _load_rows(request: LoadRequest) -> tuple[dict[Key, Row], dict[Key, Exceptio
     found: dict[Key, Row] = {}
     failures: dict[Key, Exception] = {}
     refusal: Error | None = None
-    for chunk in _chunks(alias, request.keys):
+    # Each list is a query of its own: what one caller asks in vain spoils nobody else's.
+    lists = [[key] for key in request.keys] if origin.is_list else None
+    for chunk in lists or _chunks(alias, request.keys):
         try:
             if refusal is not None:
                 raise refusal
             found.update(_read(origin, alias, chunk))
+        except InvalidCondition as exc:
+            failures.update(dict.fromkeys(chunk, exc))
         except Error as exc:
             if connections[alias].in_atomic_block:
                 reference = request.source.family.reference
@@ -142,8 +149,18 @@ def _query(origin: Origin, alias: str, keys: Sequence[Key]) -> Iterator[tuple[Ke
 
 
 def _keys_of(origin: Origin, alias: str, asked: Condition) -> Row:
-    rows = rows_of(origin, alias).filter(**asked.lookups).order_by(*origin.key)
-    return tuple(rows.values_list(*origin.key, flat=len(origin.key) == 1))
+    """The keys of the rows that have one, in order.
+
+    Raises:
+        InvalidCondition: A value is none that its field can be compared with.
+    """
+    known = {f"{name}__isnull": False for name in origin.nullable}
+    try:
+        rows = rows_of(origin, alias).filter(**asked.lookups).filter(**known)
+        keys = rows.order_by(*origin.key).values_list(*origin.key, flat=len(origin.key) == 1)
+        return tuple(keys)
+    except REFUSALS as exc:
+        raise InvalidCondition(f"{asked.text} cannot be asked: {exc}") from exc
 
 
 def _condition(origin: Origin, keys: Sequence[Key]) -> Q:

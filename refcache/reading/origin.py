@@ -22,6 +22,7 @@ class Origin:
         filter: Rows outside it count as absent.
         replica: The database that fills may read from; None: the same.
         is_list: Whether it is asked by conditions, and gives the keys of all rows that fulfil one.
+        nullable: The parts of such a key that may be null: who has none is in no list.
     """
 
     model: type[Model]
@@ -31,6 +32,7 @@ class Origin:
     filter: Mapping[str, Any] = field(default_factory=dict)
     replica: str | None = None
     is_list: bool = False
+    nullable: tuple[str, ...] = ()
 
     def database(self, *, is_primary: bool) -> str:
         return self.alias if is_primary or self.replica is None else self.replica

@@ -27,7 +27,7 @@ INSTALLED_APPS = [
     "orders",
     "patterns",
 ]
-MIDDLEWARE = ["shop.middleware.cost_header", "django.middleware.common.CommonMiddleware"]
+MIDDLEWARE = ["shop.middleware.CostHeader", "django.middleware.common.CommonMiddleware"]
 ROOT_URLCONF = "shop.urls"
 STATIC_URL = "static/"
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]

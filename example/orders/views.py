@@ -63,18 +63,23 @@ class WholeTableView(OrderEventView):
         }
 
 
-class PageContextView(OrderEventView):
-    """The customers and devices of this page, loaded into the context of every request."""
+class KeptPageView(OrderEventView):
+    """Keeps its page, because get_serializer_context() is not told about it."""
 
-    serializer_class = ContextSerializer
     page: Sequence[OrderEvent] = ()
 
     def paginate_queryset(
         self, queryset: QuerySet[OrderEvent] | Sequence[OrderEvent]
     ) -> Sequence[Any] | None:
-        """Keep the page, because get_serializer_context() is not told about it."""
+        """Keep what is shown."""
         self.page = super().paginate_queryset(queryset) or ()
         return self.page
+
+
+class PageContextView(KeptPageView):
+    """The customers and devices of this page, loaded into the context of every request."""
+
+    serializer_class = ContextSerializer
 
     def get_serializer_context(self) -> dict[str, Any]:
         """Load what the page needs."""

@@ -1,14 +1,12 @@
 """The article's patterns: customers in the serializer's context, loaded in different ways."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from django.core.cache import cache
-from django.db.models import QuerySet
 
 from customers.models import Agreement, Customer
-from orders.models import OrderEvent
-from orders.views import OrderEventView
+from orders.views import KeptPageView, OrderEventView
 from patterns.serializers import (
     AgreementSerializer,
     ContextSerializer,
@@ -34,18 +32,10 @@ class NaiveView(OrderEventView):
     serializer_class = NaiveSerializer
 
 
-class ContextView(OrderEventView):
+class ContextView(KeptPageView):
     """Puts into the context what `customers` gives for the page."""
 
     serializer_class = ContextSerializer
-    page: Sequence[OrderEvent] = ()
-
-    def paginate_queryset(
-        self, queryset: QuerySet[OrderEvent] | Sequence[OrderEvent]
-    ) -> Sequence[Any] | None:
-        """Keep the page, because get_serializer_context() is not told about it."""
-        self.page = super().paginate_queryset(queryset) or ()
-        return self.page
 
     def get_serializer_context(self) -> dict[str, Any]:
         """Load once for the whole page."""

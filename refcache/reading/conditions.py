@@ -10,12 +10,11 @@ from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
-from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.utils.functional import Promise
 
 from refcache.core.exceptions import InvalidCondition
-from refcache.reading.filters import COLUMN_LOOKUPS
+from refcache.reading.filters import COLUMN_LOOKUPS, REFUSALS
 from refcache.reading.models import AnyField
 
 PATTERNS = ("regex", "iregex")
@@ -97,7 +96,7 @@ def _check_value(name: str, field: AnyField, lookup: str, value: Any) -> None:
     compares: Any = field.get_lookup(lookup)
     try:
         compares(field.get_col(field.model._meta.db_table), value)
-    except (TypeError, ValueError, ArithmeticError, ValidationError) as exc:
+    except REFUSALS as exc:
         kind = type(field).__name__
         raise InvalidCondition(
             f"{name}={value!r} cannot be compared with {field.name!r} ({kind}): {exc}"

@@ -18,6 +18,8 @@ from refcache.reading.paths import concrete_field
 COLUMN_LOOKUPS = frozenset({"exact", "in", "isnull", "gt", "gte", "lt", "lte", "range"})
 
 
+# What Django makes of a value that it cannot compare a field with.
+REFUSALS = (TypeError, ValueError, ArithmeticError, ValidationError, FieldError)
 SCALARS = (bool, int, float, str, bytes, Decimal, UUID, date, time, timedelta)
 
 
@@ -32,7 +34,7 @@ def check_filter(origin: Origin) -> None:
     filtered_fields(origin.model, origin.filter)
     try:
         origin.model._base_manager.filter(**origin.filter)
-    except (TypeError, ValueError, ArithmeticError, ValidationError, FieldError) as exc:
+    except REFUSALS as exc:
         raise InvalidReference(f"filter={dict(origin.filter)!r} cannot serve: {exc}") from exc
 
 

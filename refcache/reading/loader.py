@@ -5,7 +5,6 @@ from functools import reduce
 from operator import or_
 from typing import Any, cast
 
-from django.core.exceptions import FieldError, ValidationError
 from django.db import Error, connections
 from django.db.models import Q, QuerySet
 
@@ -15,13 +14,12 @@ from refcache.core.keys import Key
 from refcache.core.operations import Load, Loaded, LoadRequest
 from refcache.core.sources import Source
 from refcache.reading.conditions import Condition
+from refcache.reading.filters import REFUSALS
 from refcache.reading.origin import Origin
 from refcache.sql import sessions
 
 Row = tuple[Any, ...]
 
-# What Django makes of a value that it cannot compare a field with.
-REFUSALS = (TypeError, ValueError, ArithmeticError, ValidationError, FieldError)
 COMPOSITE_CHUNK = 100  # keys; each is a branch of the condition, and SQLite allows a depth of 1000
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from refcache.core.composition import Gathered, Wanted, resolve
 from refcache.core.keys import Key, index_text
 from refcache.core.pages import Mode
-from refcache.core.sources import NoRow
+from refcache.core.sources import NoRow, Source
 from refcache.core.terms import Steps, Terms
 from refcache.core.writes import Touched
 from refcache.reading.answers import is_null
@@ -42,13 +42,16 @@ def touched_whole(plan: Plan) -> Iterator[Touched]:
     """All entries of a reference, and of the rows that it spans."""
     yield from _lists(plan)
     for source in plan.node.sources():
-        yield Touched(source.family, (), whole=True, grace=source.grace)
+        yield _whole(source)
 
 
 def _lists(plan: Plan) -> Iterator[Touched]:
     if plan.lists is not None:
-        source = plan.lists.source
-        yield Touched(source.family, (), whole=True, grace=source.grace)
+        yield _whole(plan.lists.source)
+
+
+def _whole(source: Source) -> Touched:
+    return Touched(source.family, (), whole=True, grace=source.grace)
 
 
 def _further_keys(plan: Plan, rows: Iterable[Any]) -> Iterator[Touched]:

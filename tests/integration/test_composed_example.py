@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import yaml
 
-from tests.conftest import PostgresServers
+from tests.conftest import PostgresServers, missing
 from tests.integration.watching import LIMIT
 from tests.real.programs import GUNICORN, PREPARE, RELAY
 from tests.real.servers import REDIS_OPTIONS
@@ -93,7 +93,7 @@ def test_the_primarys_script_lets_the_replica_in(
     rules = tmp_path / "pg_hba.conf"
     environ = {"POSTGRES_USER": "refcache", "POSTGRES_DB": "postgres", "PGDATA": str(tmp_path)}
     if not shutil.which("psql", path=path_of(server.process.program)):
-        pytest.skip("psql was not found beside the server")
+        missing("psql")
     with psycopg.connect(server.url, autocommit=True) as connection:
         try:
             subprocess.run(

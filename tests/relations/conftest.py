@@ -1,32 +1,18 @@
 """What the tests of `ReferenceTo` share: a cold cache, visits, and what a block costs."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
+from functools import partial
 
 import pytest
 import redis
 
 from refcache import references
 from tests.integration.conftest import client, scripts  # noqa: F401 - fixtures
-from tests.integration.watching import redis_commands, statements
+from tests.integration.costs import Cost, forget, measuring
 from tests.relations.models import Client, Machine, Place, Visit
 
 REFERENCES = ("client", "machine", "place", "client-or-none")
-PREFIX = b"test:1:"
-
-
-@dataclass
-class Cost:
-    """What a block asked of database A (visits), of database B, and of Redis."""
-
-    to_a: list[str] = field(default_factory=list)
-    to_b: list[str] = field(default_factory=list)
-    commands: list[str] = field(default_factory=list)
-
-    @property
-    def counts(self) -> tuple[int, int, int]:
-        return len(self.to_a), len(self.to_b), len(self.commands)
 
 
 Measure = Callable[[], AbstractContextManager[Cost]]
@@ -35,28 +21,13 @@ Measure = Callable[[], AbstractContextManager[Cost]]
 @pytest.fixture(autouse=True)
 def cold(transactional_db: None, scripts: None) -> None:  # noqa: ARG001, F811 - they are needed
     """Nothing is cached, and every script is at the server."""
-    # What was written before Redis was started; while any of it waits, the database is read.
-    assert references.recovery.retry()
-    for name in REFERENCES:
-        references[name].invalidate_all()
+    forget(REFERENCES)
 
 
 @pytest.fixture
 def measured(client: redis.Redis) -> Measure:  # noqa: F811 - the fixture
     """Measures what a block costs."""
-
-    @contextmanager
-    def measure() -> Iterator[Cost]:
-        cost = Cost()
-        with (
-            redis_commands(client, PREFIX) as commands,
-            statements("events") as to_a,
-            statements("default") as to_b,
-        ):
-            yield cost
-        cost.to_a, cost.to_b, cost.commands = to_a, to_b, commands
-
-    return measure
+    return partial(measuring, client)
 
 
 @pytest.fixture

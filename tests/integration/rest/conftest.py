@@ -1,8 +1,7 @@
 """What the tests of the REST framework adapter share: a cold cache, orders, and costs."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,25 +9,10 @@ import redis
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from refcache import references
-from tests.integration.watching import redis_commands, statements
+from tests.integration.costs import forget, measuring
 from tests.restapp.models import Buyer, Firm, Gadget, Line, Order, Part, Shop, Spot
 
 REFERENCES = ("buyer", "account", "gadget", "spot", "by-serial", "represented", "range")
-PREFIX = b"test:1:"
-
-
-@dataclass
-class Cost:
-    """What a block asked of database A (events), of database B, and of Redis."""
-
-    to_a: list[str] = field(default_factory=list)
-    to_b: list[str] = field(default_factory=list)
-    commands: list[str] = field(default_factory=list)
-
-    @property
-    def counts(self) -> tuple[int, int, int]:
-        return len(self.to_a), len(self.to_b), len(self.commands)
 
 
 Measure = Callable[[], Any]
@@ -50,28 +34,13 @@ def project(settings: Settings) -> None:
 @pytest.fixture(autouse=True)
 def cold(transactional_db: None, scripts: None) -> None:  # noqa: ARG001 - they are needed
     """Nothing is cached, and every script is at the server."""
-    # What was written before Redis was started; while any of it waits, the database is read.
-    assert references.recovery.retry()
-    for name in REFERENCES:
-        references[name].invalidate_all()
+    forget(REFERENCES)
 
 
 @pytest.fixture
 def measured(client: redis.Redis) -> Callable[[], Any]:
     """Measures what a block costs."""
-
-    @contextmanager
-    def measure() -> Iterator[Cost]:
-        cost = Cost()
-        with (
-            redis_commands(client, PREFIX) as commands,
-            statements("events") as to_a,
-            statements("default") as to_b,
-        ):
-            yield cost
-        cost.to_a, cost.to_b, cost.commands = to_a, to_b, commands
-
-    return measure
+    return partial(measuring, client)
 
 
 @pytest.fixture

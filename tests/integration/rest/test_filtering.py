@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from refcache import references
 from refcache.contrib.django_filter import ReferenceFilter
-from tests.integration.rest.conftest import PREFIX
+from tests.integration.costs import PREFIX
 from tests.integration.watching import redis_commands, statements
 from tests.restapp.models import Buyer, Firm, Order
 

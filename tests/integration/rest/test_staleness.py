@@ -19,7 +19,7 @@ from refcache.core import entries
 from refcache.core.events import PerRow
 from refcache.rest_framework import ReferenceContextMixin, ReferenceField
 from tests.conftest import PostgresServers
-from tests.integration.rest.conftest import PREFIX
+from tests.integration.costs import PREFIX
 from tests.restapp.models import Line, Order
 from tests.restapp.urls import ByPage
 from tests.servers.redis_server import RedisServer

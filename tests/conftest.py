@@ -15,7 +15,7 @@ from tests.servers.addresses import SQLITE_VARIABLE, addresses, free_port
 from tests.servers.bed import Bed
 from tests.servers.mariadb_server import MariadbServer
 from tests.servers.postgres_server import PostgresServer
-from tests.servers.redis_server import RedisServer
+from tests.servers.redis_server import CLUSTER_BUS, RedisServer
 from tests.servers.server import Server
 from tools.servers import Program, find_mariadb, find_postgres, find_redis
 
@@ -95,7 +95,7 @@ def new_redis(bed: Bed) -> Iterator[Callable[..., RedisServer]]:
     servers: list[RedisServer] = []
 
     def start(*options: str) -> RedisServer:
-        port = free_port()
+        port = free_port(CLUSTER_BUS) if "--cluster-enabled" in options else free_port()
         server = RedisServer(_redis_program(), bed.folder / f"redis-{port}", port, *options)
         server.start()
         servers.append(server)

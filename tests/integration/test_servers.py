@@ -1,11 +1,13 @@
 """The test bed itself: what the other tests rely on."""
 
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,11 @@ from django.core.cache import cache
 from django.db import connections
 
 from tests.conftest import PostgresServers
+from tests.servers import addresses
 from tests.servers.bed import Bed
 from tests.servers.mariadb_server import USER, MariadbServer
 from tests.servers.process import wait_until
-from tests.servers.redis_server import RedisServer
+from tests.servers.redis_server import CLUSTER_BUS, RedisServer
 
 LIMIT = 30.0
 
@@ -211,6 +214,17 @@ def test_the_servers_end_even_when_the_run_is_killed() -> None:
     pid, folder = ended.stdout.split()
     assert ended.returncode == -signal.SIGKILL
     wait_until(lambda: not Path(folder).exists() and not _is_alive(int(pid)), LIMIT)
+
+
+def test_a_port_is_one_whose_further_ports_are_free_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    number = count()
+    monkeypatch.setattr(addresses, "_numbers", number)
+    first = addresses.free_port(CLUSTER_BUS)
+    monkeypatch.setattr(addresses, "_numbers", count(next(number) - 1))
+    with socket.create_server(("127.0.0.1", first + CLUSTER_BUS)):
+        second = addresses.free_port(CLUSTER_BUS)
+
+    assert first < second < addresses.PORTS.stop - CLUSTER_BUS
 
 
 def _is_alive(pid: int) -> bool:

@@ -47,15 +47,25 @@ def addresses() -> Addresses:
     )
 
 
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on, another one each time."""
+def free_port(*further: int) -> int:
+    """Return a port of 127.0.0.1 that nobody listens on, another one each time.
+
+    Args:
+        further: How far above it the ports are that the server listens on as well.
+    """
+    ports = range(PORTS.start, PORTS.stop - max(further, default=0))
     while True:
-        port = PORTS[next(_numbers) % len(PORTS)]
-        with socket.socket() as probe:
-            # Like a server's own: a connection that has just been closed does not matter.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+        port = ports[next(_numbers) % len(ports)]
+        if all(_is_free(port + above) for above in (0, *further)):
             return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # Like a server's own: a connection that has just been closed does not matter.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

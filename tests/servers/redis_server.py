@@ -10,6 +10,9 @@ from tools.servers import Program
 # For an answer from the same machine.
 ANSWER_LIMIT = 1.0
 
+# How far above its port a node of a cluster talks to the others.
+CLUSTER_BUS = 10_000
+
 
 class RedisServer(Server):
     """A redis-server on a port of its own; it saves only when told to (SAVE)."""

@@ -74,8 +74,9 @@ class Declared:
         if (planned := self._plans) is not None:
             return planned
         with self._lock:
-            self._plans = self._plans or plan_all(self._declarations.values(), self._prefix())
-            return self._plans
+            planned = self._plans or plan_all(self._declarations.values(), self._prefix())
+            self._plans = planned  # A connection of another thread may have it forgotten at once.
+            return planned
 
     def plan(self, name: str) -> Plan:
         """The plan of a reference.

@@ -90,6 +90,7 @@ class Site:
             stderr=subprocess.DEVNULL,
         )
         wait_until(lambda: self._answers() or process.poll() is not None, LIMIT)
+        assert process.poll() is None, f"The example's server ended with {process.returncode}."
         return process
 
     def _answers(self) -> bool:

@@ -217,14 +217,33 @@ def test_the_servers_end_even_when_the_run_is_killed() -> None:
 
 
 def test_a_port_is_one_whose_further_ports_are_free_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    number = count()
-    monkeypatch.setattr(addresses, "_numbers", number)
     first = addresses.free_port(CLUSTER_BUS)
-    monkeypatch.setattr(addresses, "_numbers", count(next(number) - 1))
-    with socket.create_server(("127.0.0.1", first + CLUSTER_BUS)):
+    following = count(addresses.PORTS.index(first) + 1)
+    monkeypatch.setattr(addresses, "_numbers", following)
+    with socket.create_server(("127.0.0.1", first + 1 + CLUSTER_BUS)):
         second = addresses.free_port(CLUSTER_BUS)
 
-    assert first < second < addresses.PORTS.stop - CLUSTER_BUS
+    assert first + 1 < second < addresses.PORTS.stop - CLUSTER_BUS
+
+
+def test_a_port_is_given_to_one_process_only() -> None:
+    code = """
+        import sys
+        from itertools import count
+        from tests.servers import addresses
+        addresses._numbers = count(addresses.PORTS.index(int(sys.argv[1])))
+        print(addresses.free_port())
+    """
+    own = addresses.free_port()
+
+    other = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), str(own)],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+
+    assert int(other.stdout) > own
 
 
 def _is_alive(pid: int) -> bool:

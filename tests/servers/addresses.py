@@ -1,10 +1,13 @@
 """Where this run's servers answer; decided before any is started, as settings need it."""
 
+import fcntl
 import os
 import socket
+import tempfile
 from dataclasses import astuple, dataclass
 from functools import cache
-from itertools import count
+from itertools import count, islice
+from pathlib import Path
 
 VARIABLE = "REFCACHE_TEST_PORTS"
 # Where the database `sqlite` is; the bed that it lies in is made after the settings are read.
@@ -14,9 +17,10 @@ SQLITE_VARIABLE = "REFCACHE_TEST_SQLITE"
 # server that is down for a while finds its port still free.
 PORTS = range(20_000, 32_000)
 
-# Runs at the same time begin at different places. Chance would not do: pytest-randomly gives
-# all of them the same.
+# Where each process begins to look. Chance would not do: pytest-randomly gives all of them the
+# same.
 _numbers = count(os.getpid() * 16)
+_reserved: set[int] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +54,37 @@ def addresses() -> Addresses:
 def free_port(*further: int) -> int:
     """Return a port of 127.0.0.1 that nobody listens on, another one each time.
 
+    It is this process's until it ends: no other run or worker is given it meanwhile, even while
+    the server is down.
+
     Args:
         further: How far above it the ports are that the server listens on as well.
     """
     ports = range(PORTS.start, PORTS.stop - max(further, default=0))
-    while True:
-        port = ports[next(_numbers) % len(ports)]
-        if all(_is_free(port + above) for above in (0, *further)):
+    for number in islice(_numbers, len(ports)):
+        port = ports[number % len(ports)]
+        if all(_reserve(port + above) for above in (0, *further)):
             return port
+    raise RuntimeError(f"No port from {ports.start} to {ports.stop - 1} is free.")
+
+
+def _reserve(port: int) -> bool:
+    try:
+        # The system gives the lock of a byte to one process, and takes it back at its end.
+        fcntl.lockf(_reservations(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    # A process has its own locks for the asking.
+    is_new = port not in _reserved
+    _reserved.add(port)
+    return is_new and _is_free(port)
+
+
+@cache
+def _reservations() -> int:
+    """A file with a byte for each port; never closed, which would give up all locks."""
+    path = Path(tempfile.gettempdir(), f"refcache-test-ports-{os.getuid()}")
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
 
 def _is_free(port: int) -> bool:

@@ -11,6 +11,7 @@ import pytest
 import redis
 from django.db import connections
 
+from refcache import references
 from tests.servers.addresses import SQLITE_VARIABLE, addresses, free_port
 from tests.servers.bed import Bed
 from tests.servers.mariadb_server import MariadbServer
@@ -63,6 +64,12 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
     """Undo what the test did to a server, before fixtures clean up on that server."""
     for server in item.config.stash[SHARED_SERVERS]:
         server.mend()
+
+
+@pytest.fixture(autouse=True)
+def nothing_owed() -> None:
+    """What an earlier test's Redis was not told of the project's references, which all share."""
+    references.recovery.retry()
 
 
 @pytest.fixture(scope="session")

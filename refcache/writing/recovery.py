@@ -36,6 +36,7 @@ class Recovery:
     """
 
     def __init__(self, release: Release) -> None:
+        self.retry_after = RETRY_AFTER
         self._release = release
         self._waiting: dict[Name, Waiting] = {}
         self._lock = threading.Lock()
@@ -105,7 +106,7 @@ class Recovery:
 
     def _work(self) -> None:
         while True:
-            time.sleep(RETRY_AFTER)
+            time.sleep(self.retry_after)
             self.retry()
             with self._lock:
                 if not self._waiting:

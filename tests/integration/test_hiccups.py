@@ -12,7 +12,6 @@ from refcache.core.keys import key_text
 from refcache.core.operations import Claim, Mark, Release
 from refcache.core.writes import Touched
 from refcache.reference import Reference
-from refcache.writing import recovery
 from refcache.writing.invalidation import RELEASES_AT_ONCE
 from tests.integration.conftest import NewRegistry
 from tests.integration.interposing import fail, repeat
@@ -122,9 +121,9 @@ def test_one_read_makes_up_for_some_of_the_releases_only(
 
 
 def test_while_the_store_is_in_trouble_rollbacks_are_left_to_the_recovery(
-    registry: ReferenceCache, customers: Reference, ann: Customer, monkeypatch: pytest.MonkeyPatch
+    registry: ReferenceCache, customers: Reference, ann: Customer
 ) -> None:
-    monkeypatch.setattr(recovery, "RETRY_AFTER", LIMIT)
+    registry.recovery.retry_after = LIMIT
     failing = fail(registry, Release)
     leave_dropped(registry, ann, 3)
 

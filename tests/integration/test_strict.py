@@ -9,7 +9,6 @@ from django.db import connection, transaction
 
 from refcache import InvalidationError, ReferenceCache
 from refcache.querysets import ReferenceManager
-from refcache.writing import recovery
 from tests.integration.conftest import NewRegistry
 from tests.integration.watching import LIMIT, statements
 from tests.servers.redis_server import RedisServer
@@ -75,11 +74,6 @@ def block(request: pytest.FixtureRequest) -> Iterator[AbstractContextManager[Non
     return request.param()  # type: ignore[no-any-return]  # one of the two
 
 
-@pytest.fixture(autouse=True)
-def slow_recovery(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recovery, "RETRY_AFTER", LIMIT)
-
-
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 def test_nothing_is_written_that_cannot_be_marked(
     registry: ReferenceCache,
@@ -107,6 +101,7 @@ def test_otherwise_it_is_written_and_released_later(
 ) -> None:
     registry.register("testapp.Customer", ["name"], name="customer")
     registry["customer"].get(ann.pk)
+    registry.recovery.retry_after = LIMIT
     redis_server.stop()
 
     with block:

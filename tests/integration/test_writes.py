@@ -20,7 +20,6 @@ from refcache import ReferenceCache
 from refcache.core.events import Marked, Released, StoreFailed
 from refcache.core.operations import Release
 from refcache.reference import Reference
-from refcache.writing import recovery
 from tests.integration.conftest import NewRegistry
 from tests.integration.interposing import fail
 from tests.integration.watching import (
@@ -467,15 +466,15 @@ def test_invalidating_all_inside_a_transaction_holds_until_it_ends(
 
 
 @pytest.fixture
-def quick_recovery(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick_recovery(registry: ReferenceCache) -> None:
     """The background thread tries again without a pause that a test would have to wait for."""
-    monkeypatch.setattr(recovery, "RETRY_AFTER", 0.01)
+    registry.recovery.retry_after = 0.01
 
 
 @pytest.fixture
-def slow_recovery(monkeypatch: pytest.MonkeyPatch) -> None:
+def slow_recovery(registry: ReferenceCache) -> None:
     """The background thread comes too late for the test."""
-    monkeypatch.setattr(recovery, "RETRY_AFTER", LIMIT)
+    registry.recovery.retry_after = LIMIT
 
 
 def test_redis_down_does_not_stop_a_write_and_is_told(

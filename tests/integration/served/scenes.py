@@ -83,9 +83,8 @@ def release(keys: list[str]) -> object:
 def owing(keys: list[str]) -> object:
     """A release fails, and waits until the process ends."""
     from refcache import references  # noqa: PLC0415
-    from refcache.writing import recovery  # noqa: PLC0415
 
-    recovery.RETRY_AFTER = LIMIT
+    references.recovery.retry_after = LIMIT
     references["served"].get_many(keys)
     _fail_to_release(keys[0])
     return len(references.recovery)

@@ -41,6 +41,7 @@ class Writing:
         self._errors: list[str] = []
         self._value = 0
         self._rests = threading.Event()
+        self._writes = threading.Lock()
         self._thread = ThreadPoolExecutor(1)
         self._writer: Future[None] = Future()
 
@@ -55,15 +56,21 @@ class Writing:
         return self._commits, self._errors
 
     def settle(self) -> float:
-        """The moment at which everything has been released that could not be at first."""
-        wait_until(lambda: not len(references.recovery), LIMIT)
+        """A moment at which everything is released, and no write goes on that was not marked."""
+        wait_until(self._is_settled, LIMIT)
         return time.monotonic()
+
+    def _is_settled(self) -> bool:
+        # What could not be marked is committed later, and only then released.
+        with self._writes:
+            return not len(references.recovery)
 
     def _write_on(self) -> None:
         while not self._rests.is_set():
             close_broken()
             self._value += 1
-            self._write(self._random.randrange(self._project.keys), self._value)
+            with self._writes:
+                self._write(self._random.randrange(self._project.keys), self._value)
             time.sleep(PACE)
         connections.close_all()
 

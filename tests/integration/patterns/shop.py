@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,12 +15,11 @@ import psycopg
 import redis
 
 from tests.integration.serving import serving
-from tests.integration.test_example import clean_environment
+from tests.integration.test_example import EXAMPLE, run
 from tests.integration.watching import LIMIT
 from tests.servers.postgres_server import PostgresServer
 
 ROOT = Path(__file__).parents[3]
-EXAMPLE = ROOT / "example"
 DATABASE = "patterns"
 PREFIX = "refcache-example"  # of the example's keys
 CUSTOMERS, ORDERS = 300, 150
@@ -125,8 +122,9 @@ def environment_of(databases: dict[str, PostgresServer], redis_url: str) -> dict
 
 def fill(environment: dict[str, str]) -> None:
     """Make the rows, as the docs say it."""
-    _run(environment, "demo.py", "--data-only", f"--customers={CUSTOMERS}", f"--events={ORDERS}")
-    _run(environment, "manage.py", "make_patterns")
+    rows = (f"--customers={CUSTOMERS}", f"--events={ORDERS}")
+    run(EXAMPLE, "demo.py", "--data-only", *rows, **environment)
+    run(EXAMPLE, "manage.py", "make_patterns", **environment)
 
 
 @contextmanager
@@ -137,19 +135,6 @@ def opened(
     command = ("gunicorn", "django.core.wsgi:get_wsgi_application()", "--bind=127.0.0.1:{port}")
     with serving(log, *command, **environment | further) as served:
         yield Shop(f"http://127.0.0.1:{served._port}", environment, client)
-
-
-def _run(environment: dict[str, str], script: str, *options: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", script, *options],
-        cwd=EXAMPLE,
-        env=clean_environment() | environment,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def _name(row: dict[str, Any]) -> str | None:

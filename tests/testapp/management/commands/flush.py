@@ -8,7 +8,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 # What migrations leave, and every test may count on.
-KEPT = ("auth_permission", "django_content_type", "django_migrations")
+KEPT = ("auth_permission", "django_content_type")
 
 
 class Command(Flush):
